@@ -1,0 +1,76 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eo_contrast.errors import InputError, disk_errors_named
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse to touch an output that is already there.
+
+    An existing empty folder counts as absent.
+
+    Raises:
+        InputError: ``path`` exists and ``overwrite`` is false.
+    """
+    if overwrite or not path.exists():
+        return
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    raise InputError(f"{path}: already exists; give --overwrite to replace it, or another name")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a partial path beside ``path``; on success it becomes ``path``, else it goes.
+
+    The partial file keeps the suffix, since some writers choose the format by it.
+
+    Raises:
+        WorldError: the disk is full or failing.
+        InputError: no permission to write.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    with disk_errors_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            _flush_to_disk(partial)
+            os.replace(partial, path)
+            _flush_to_disk(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a partial folder beside ``path``; on success it becomes ``path``, else it goes.
+
+    An existing ``path`` is replaced at the end, so the caller asks
+    :func:`refuse_existing` first.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with disk_errors_named(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

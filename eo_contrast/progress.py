@@ -1,0 +1,87 @@
+"""Progress on stderr: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, str], None]
+"""``advance(done, note)``: ``done`` units are finished in all; ``note`` is shown beside."""
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+@contextmanager
+def progress(
+    description: str, total: int, *, unit: str = "steps", done: int = 0, quiet: bool = False
+) -> Iterator[Advance]:
+    """Show how far a task of ``total`` units is; yields the function that reports it.
+
+    Args:
+        description: what is being done, a few words.
+        total: units in all, > 0.
+        unit: what is counted, plural.
+        done: units already finished, as after a resume.
+        quiet: show nothing.
+    """
+    if quiet:
+        yield lambda _done, _note="": None
+    elif sys.stderr.isatty():
+        with _bar(description, total, unit, done) as advance:
+            yield advance
+    else:
+        yield _lines(description, total, unit, done)
+
+
+@contextmanager
+def _bar(description: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, completed=done, note="")
+
+        def advance(finished: int, note: str = "") -> None:
+            bar.update(task, completed=finished, note=note)
+
+        yield advance
+
+
+def _lines(description: str, total: int, unit: str, done: int) -> Advance:
+    start = time.monotonic()
+    last_line = start
+
+    def advance(finished: int, note: str = "") -> None:
+        nonlocal last_line
+        now = time.monotonic()
+        if now - last_line < SECONDS_BETWEEN_LINES and finished < total:
+            return
+        last_line = now
+        rate = (finished - done) / max(now - start, 1e-9)
+        left = (total - finished) / rate if rate > 0 else float("inf")
+        print(
+            f"{description}: {finished}/{total} {unit}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return advance
