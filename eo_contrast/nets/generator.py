@@ -1,0 +1,180 @@
+"""The ResNet generator of CycleGAN and CUT, with features tapped by name."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from eo_contrast.config import Config
+from eo_contrast.nets.norms import InstanceNorm
+from eo_contrast.nets.resampling import BlurDown, BlurUp
+
+TOTAL_STRIDE = 4
+
+
+class GeneratorConfig(Config):
+    """Shape of a :class:`ResnetGenerator`; the defaults are CUT's."""
+
+    bands_in: int = Field(3, ge=1, description="bands of the source image")
+    bands_out: int = Field(3, ge=1, description="bands of the translated image")
+    width: int = Field(64, ge=1, description="channels after the stem; four times that inside")
+    blocks: int = Field(9, ge=0, description="residual blocks at a quarter of the size")
+    antialias_down: bool = Field(True, description="blur before dropping every second pixel")
+    antialias_up: bool = Field(True, description="blurred upsampling, not transposed convolution")
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(pad(relu(norm(conv(pad(x))))))); no activation after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(1)
+        self.conv1 = nn.Conv2d(channels, channels, 3)
+        self.norm1 = InstanceNorm(channels)
+        self.activation = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(channels, channels, 3)
+        self.norm2 = InstanceNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.activation(self.norm1(self.conv1(self.pad(x))))
+        return x + self.norm2(self.conv2(self.pad(inner)))
+
+
+class ResnetGenerator(nn.Module):
+    """Translate (B, bands_in, H, W) in [-1, 1] to (B, bands_out, H, W) in (-1, 1).
+
+    H and W are multiples of 4, at least 8 (reflection at a quarter of the size). Every
+    element has a name, ``stage.element``: ``stem.pad``, ``down1.conv``, ``block5``,
+    ``up2.activation``; :attr:`channels_of` lists those that can be tapped with their
+    channels. Names, unlike positions, mean the same layer whatever the options.
+
+    Source: Johnson et al. 2016; Zhu et al. 2017 (CycleGAN), appendix 7.2; antialiasing as
+    in Park et al. 2020 (CUT).
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.stem = _stem(config.bands_in, width)
+        self.down1 = _down(width, 2 * width, antialias=config.antialias_down)
+        self.down2 = _down(2 * width, 4 * width, antialias=config.antialias_down)
+        for number in range(1, config.blocks + 1):
+            self.add_module(f"block{number}", ResidualBlock(4 * width))
+        self.up1 = _up(4 * width, 2 * width, antialias=config.antialias_up)
+        self.up2 = _up(2 * width, width, antialias=config.antialias_up)
+        self.head = _head(width, config.bands_out)
+        self.channels_of = _channel_table(config, [name for name, _ in self._elements()])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tapped(x, ())[0]
+
+    def tapped(self, x: Tensor, taps: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output and, by name, the features on the way.
+
+        Raises:
+            ValueError: a tap is no element of this generator.
+        """
+        features = {}
+        for name, x in self._walk(x, taps):
+            if name in taps:
+                features[name] = x
+        return x, features
+
+    def encode(self, x: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
+        """The features alone: computation ends at the last tap.
+
+        Raises:
+            ValueError: a tap is no element of this generator, or there is none.
+        """
+        features: dict[str, Tensor] = {}
+        for name, x in self._walk(x, taps):
+            if name in taps:
+                features[name] = x
+            if len(features) == len(set(taps)) > 0:
+                return features
+        raise ValueError("encode needs at least one tap")
+
+    def _walk(self, x: Tensor, taps: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        unknown = sorted(set(taps) - set(self.channels_of))
+        if unknown:
+            known = ", ".join(self.channels_of)
+            raise ValueError(f"no layer {unknown[0]!r} to tap; this generator has {known}")
+        tapped = False
+        for name, element in self._elements():
+            # Activations work in place, to save a copy of the map, but never on a tapped one.
+            x = nn.functional.relu(x) if tapped and isinstance(element, nn.ReLU) else element(x)
+            tapped = name in taps
+            yield name, x
+
+    def _elements(self) -> Iterator[tuple[str, nn.Module]]:
+        for stage_name, stage in self.named_children():
+            if isinstance(stage, nn.Sequential):
+                for name, element in stage.named_children():
+                    yield f"{stage_name}.{name}", element
+            else:
+                yield stage_name, stage
+
+
+def receptive_radius(config: GeneratorConfig) -> int:
+    """Pixels on each side that one output pixel can see, instance norm apart.
+
+    By the rule r += (kernel - 1) / 2 * stride_so_far, rounded up; 91 to 96 for nine blocks.
+    """
+    stem_and_head = 3 + 3
+    downs = (1 + 1) + (2 + 2)
+    blocks = config.blocks * 2 * TOTAL_STRIDE
+    ups = (4 + 2) + (2 + 1)
+    return stem_and_head + downs + blocks + ups
+
+
+def _stem(bands: int, width: int) -> nn.Sequential:
+    return _named(
+        pad=nn.ReflectionPad2d(3),
+        conv=nn.Conv2d(bands, width, 7),
+        norm=InstanceNorm(width),
+        activation=nn.ReLU(inplace=True),
+    )
+
+
+def _down(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
+    stage = _named(
+        conv=nn.Conv2d(inside, outside, 3, stride=1 if antialias else 2, padding=1),
+        norm=InstanceNorm(outside),
+        activation=nn.ReLU(inplace=True),
+    )
+    if antialias:
+        stage.add_module("blur", BlurDown(outside))
+    return stage
+
+
+def _up(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
+    after = {"norm": InstanceNorm(outside), "activation": nn.ReLU(inplace=True)}
+    if antialias:
+        conv = nn.Conv2d(inside, outside, 3, padding=1)
+        return _named(blur=BlurUp(inside), conv=conv, **after)
+    transposed = nn.ConvTranspose2d(inside, outside, 3, stride=2, padding=1, output_padding=1)
+    return _named(conv=transposed, **after)
+
+
+def _head(width: int, bands: int) -> nn.Sequential:
+    return _named(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(width, bands, 7), tanh=nn.Tanh())
+
+
+def _named(**elements: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(elements))
+
+
+def _channel_table(config: GeneratorConfig, names: list[str]) -> dict[str, int]:
+    width = config.width
+    by_stage = {"stem": width, "down1": 2 * width, "down2": 4 * width, "up2": width}
+    by_stage |= {"up1": 2 * width, "head": config.bands_out}
+    exceptions = {"stem.pad": config.bands_in, "head.pad": width}
+    exceptions |= {"up1.blur": 4 * width, "up2.blur": 2 * width}
+    return {
+        name: exceptions.get(name, by_stage.get(name.partition(".")[0], 4 * width))
+        for name in names
+    }

@@ -1,0 +1,107 @@
+"""The card: what a saved model says of itself, inside its weights file.
+
+``model.safetensors`` holds weights and, in its header, a JSON card: architecture, input
+bands and scaling by name, meaning of the output, how it was trained. A file without a card
+is no model of this project.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from eo_contrast.config import Config
+from eo_contrast.errors import InputError
+from eo_contrast.files import whole_file
+from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
+
+CARD_KEY = "eo_contrast.card"
+MODEL_FILE = "model.safetensors"
+
+
+class InputScaling(Config):
+    """The physical values that a model sees as -1 and as 1."""
+
+    minimum: float = 0.0
+    maximum: float = 255.0
+
+
+class Card(Config):
+    """What is known of a model without running it."""
+
+    version: Literal[1] = 1
+    task: Literal["translation"] = "translation"
+    architecture: GeneratorConfig
+    bands_in: tuple[str, ...] = ("red", "green", "blue")
+    bands_out: tuple[str, ...] = ("red", "green", "blue")
+    scaling: InputScaling = InputScaling()
+    ground_resolution_m: float | None = Field(
+        None, gt=0, description="metres a pixel of the training tiles; None: not known"
+    )
+    palette: str | None = Field(None, description="name of the map style it was trained on")
+    trained: dict[str, Any] = Field(default_factory=dict)
+
+
+def save_model(net: nn.Module, card: Card, path: Path) -> None:
+    """Write weights and card; the same net and card give the same bytes."""
+    weights = {name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}
+    header = {CARD_KEY: json.dumps(card.model_dump(mode="json"), sort_keys=True)}
+    with whole_file(path) as partial:
+        save_file(weights, partial, metadata=header)
+
+
+def read_card(path: Path | str) -> Card:
+    """The card of ``model.safetensors`` or of the run folder that holds it.
+
+    Raises:
+        InputError: no such file, or not a model with a card.
+    """
+    file = model_file(path)
+    try:
+        with safe_open(file, framework="pt") as weights:
+            header = weights.metadata() or {}
+        return Card.model_validate_json(header[CARD_KEY])
+    except (SafetensorError, OSError, KeyError, ValidationError) as error:
+        raise InputError(
+            f"{file}: not a model of eo-contrast (no weights with a card inside); "
+            "give a model.safetensors or a run folder that train-translator made"
+        ) from error
+
+
+def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
+    """The net in evaluation mode, and its card.
+
+    Raises:
+        InputError: no such file, not a model with a card, or weights that do not fit it.
+    """
+    card = read_card(path)
+    file = model_file(path)
+    net = ResnetGenerator(card.architecture)
+    with safe_open(file, framework="pt") as weights:
+        state = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{file}: weights do not fit the architecture its card states: {reason}") from error
+    return net.eval(), card
+
+
+def model_file(path: Path | str) -> Path:
+    """The weights file that ``path``, a file or a run folder, means.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(path)
+    file = path / MODEL_FILE if path.is_dir() else path
+    if file.is_file():
+        return file
+    what = f"the folder holds no {MODEL_FILE}" if path.is_dir() else "no such file"
+    raise InputError(f"{path}: {what}; give a model.safetensors or a finished run folder")

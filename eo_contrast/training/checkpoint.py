@@ -1,0 +1,42 @@
+"""``last.ckpt``: everything that decides the next step, written whole."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eo_contrast.errors import InputError
+from eo_contrast.files import whole_file
+
+CHECKPOINT_FILE = "last.ckpt"
+FORMAT = "eo_contrast.checkpoint.1"
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (tensors, numbers, text, nested) beside and rename.
+
+    Raises:
+        WorldError: the disk is full or failing; the previous checkpoint stays.
+    """
+    with whole_file(path) as partial:
+        torch.save({"format": FORMAT, **state}, partial)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What :func:`save_checkpoint` wrote.
+
+    Raises:
+        InputError: no such file, or not a checkpoint of this project.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint, or a damaged one; start anew") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(f"{path}: not a checkpoint of eo-contrast ({FORMAT}); start anew")
+    return state
