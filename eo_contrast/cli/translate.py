@@ -1,0 +1,125 @@
+"""``eo-contrast translate``: a raster, or a folder of them, into maps by a saved model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from eo_contrast.cli.options import Output, device_option, output_options, overwrite_option
+from eo_contrast.errors import WorldError
+
+
+@click.command("translate")
+@click.argument("source")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    "model_name",
+    required=True,
+    help="model.safetensors, the run folder that holds it, or 'identity' (a copy).",
+)
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=0),
+    help="Pixels shared by neighbouring tiles [default: so many that tiling shows nowhere].",
+)
+@click.option("--tile", type=click.IntRange(min=1), help="Side of a tile in pixels [default: 768].")
+@click.option(
+    "--norm",
+    type=click.Choice(["scene", "tile"]),
+    default="scene",
+    show_default=True,
+    help="Normalise by statistics of the whole scene, or of each tile (may show seams).",
+)
+@click.option("--bands", help="The model's bands in the raster: numbers or names, as 1,2,3.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["cog", "gtiff"]),
+    default="cog",
+    show_default=True,
+    help="cog has overviews and opens fast over a network.",
+)
+@click.option(
+    "--grid",
+    type=click.Choice(["source", "model"]),
+    default="source",
+    show_default=True,
+    help="Pixels of the result: the source's own, or at the model's ground resolution.",
+)
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
+@overwrite_option
+@device_option
+@output_options
+def command(
+    source: str,
+    out: Path,
+    *,
+    model_name: str,
+    device: str,
+    overwrite: bool,
+    dry_run: bool,
+    output: Output,
+    **choices: Any,
+) -> None:
+    """Turn SOURCE, a raster, into OUT, a map on the same grid, by MODEL.
+
+    SOURCE may be a folder or a quoted glob of rasters; then OUT is a folder.
+
+    \b
+    Example:
+      eo-contrast translate scene.tif map.tif --model runs/quickstart
+    """
+    import torch
+
+    from eo_contrast.training.loop import resolve_device
+    from eo_contrast.translate.apply import load_tile_model, translate_raster
+    from eo_contrast.translate.many import find_sources, translate_many
+
+    sources = find_sources(source)
+    translate_one = partial(
+        translate_raster,
+        model=load_tile_model(model_name, torch.device(resolve_device(device))),
+        options=_options(**choices),
+        overwrite=overwrite,
+        dry_run=dry_run,
+        quiet=output.quiet,
+    )
+    if sources is None:
+        result = translate_one(Path(source), out)
+    else:
+        result = translate_many(sources, out, translate_one, overwrite=overwrite)
+    output.emit(result)
+    output.show(_in_words(result, dry_run=dry_run))
+    failed = result.get("failed", [])
+    for failure in failed:
+        click.echo(f"{failure['path']}: not translated: {failure['error']}", err=True)
+    if failed:
+        raise WorldError(f"{source}: {len(failed)} of {len(sources or [])} rasters failed")
+
+
+def _options(
+    tile: int | None,
+    overlap: int | None,
+    norm: Literal["scene", "tile"],
+    bands: str | None,
+    file_format: Literal["cog", "gtiff"],
+    grid: Literal["source", "model"],
+) -> Any:
+    from eo_contrast.translate.apply import TranslateOptions
+
+    return TranslateOptions(
+        tile=tile, overlap=overlap, norm=norm, bands=bands, format=file_format, grid=grid
+    )
+
+
+def _in_words(result: dict[str, Any], *, dry_run: bool) -> str:
+    size = f"{result['tiles']} tiles, {result['megapixels']:.2f} megapixels"
+    if "files" in result:
+        size = f"{len(result['files'])} rasters, {size}"
+    if dry_run:
+        return f"{result['output']}: would be written ({size})"
+    return f"{result['output']}: written ({size})"

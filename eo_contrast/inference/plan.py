@@ -1,0 +1,142 @@
+"""What inference is given: a model of tiles, and the plan by which it walks a raster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from eo_contrast.errors import InputError
+from eo_contrast.raster.reader import Source
+from eo_contrast.raster.windows import (
+    Span,
+    Tiling,
+    default_overlap,
+    plan_tiling,
+    round_up,
+    spans,
+)
+
+DEFAULT_TILE = 768
+LARGEST_STRIP_BYTES = 1 << 30
+
+
+class TileModel(Protocol):
+    """Anything that turns tiles of a raster into tiles of another on the same grid.
+
+    Attributes:
+        bands_in: names of the bands it takes; empty: any.
+        bands_out: names of the bands it gives; empty: as many as it is given.
+        dtype_out: name of the result's type; None: the raster's own.
+        halo: pixels around a pixel that its result depends on.
+        stride: the tile's sides are multiples of this.
+        joining: ``blend``: tiles come as float32 with invalid pixels filled, the results
+            are blended; ``cut``: tiles come untouched in the raster's own type, none is
+            skipped, and each pixel of the result is taken from one tile.
+    """
+
+    bands_in: tuple[str, ...]
+    bands_out: tuple[str, ...]
+    dtype_out: str | None
+    halo: int
+    stride: int
+    joining: Literal["blend", "cut"]
+
+    def prepare(self, tiles: Tensor | None) -> None:
+        """Learn what the scene is like from (N, bands, H, W) of it; None: from nothing."""
+        ...
+
+    def __call__(self, tiles: Tensor) -> Tensor:
+        """(N, bands in, H, W) to (N, bands out, H, W), values in the result's own unit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a raster is walked: rows of windows from top to bottom, each from left to right."""
+
+    height: int
+    width: int
+    bands_in: int
+    bands_out: int
+    dtype_in: np.dtype[np.generic]
+    dtype_out: np.dtype[np.generic]
+    tiling: Tiling
+    rows: Sequence[Span]
+    columns: Sequence[Span]
+
+    @property
+    def tiles(self) -> int:
+        """Number of windows."""
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def strip_bytes(self) -> int:
+        """Memory of one row of windows, read and joined, and what the next one needs of it."""
+        rows = self.rows[0].length
+        read = rows * (self.bands_in * self.dtype_in.itemsize + 1)
+        joined = rows * self.bands_out * self.dtype_out.itemsize
+        left_over = self.tiling.ramp * self.bands_out * np.dtype(np.int64).itemsize
+        return self.width * (2 * read + joined + left_over)
+
+
+def plan_inference(
+    source: Source, model: TileModel, *, tile: int | None = None, overlap: int | None = None
+) -> Plan:
+    """Lay windows over a raster.
+
+    Args:
+        tile: side of a tile in pixels; None: ``DEFAULT_TILE``.
+        overlap: pixels that neighbours share; None: what the model's halo asks for.
+
+    Raises: InputError: tile and overlap do not fit each other, or one row of windows does
+        not fit in memory.
+    """
+    tiling = _tiling(model, tile, overlap)
+    plan = Plan(
+        height=source.height,
+        width=source.width,
+        bands_in=source.bands,
+        bands_out=len(model.bands_out) or source.bands,
+        dtype_in=source.dtype,
+        dtype_out=np.dtype(model.dtype_out or source.dtype),
+        tiling=tiling,
+        rows=spans(source.height, tiling),
+        columns=spans(source.width, tiling),
+    )
+    if plan.strip_bytes > LARGEST_STRIP_BYTES:
+        raise InputError(
+            f"{source.name}: one row of windows takes {plan.strip_bytes / 2**20:.0f} MiB "
+            f"({source.width} pixels wide, {source.bands} bands, --tile {tiling.tile}), more than "
+            f"{LARGEST_STRIP_BYTES / 2**20:.0f}; take a smaller --tile, or a part of the raster"
+        )
+    return plan
+
+
+def padded_side(length: int, stride: int) -> int:
+    """Side of the tile that a window of ``length`` pixels is extended to.
+
+    Never less than four strides: networks reflect at a quarter of the size.
+    """
+    return max(4 * stride, round_up(length, stride)) if stride > 1 else length
+
+
+def _tiling(model: TileModel, tile: int | None, overlap: int | None) -> Tiling:
+    if tile is not None and tile < 1:
+        raise InputError(f"--tile {tile}: must be at least 1 pixel")
+    if overlap is not None and overlap < 0:
+        raise InputError(f"--overlap {overlap}: must not be negative")
+    wanted = default_overlap(model.halo, model.stride) if overlap is None else overlap
+    if tile is None:
+        tile = max(DEFAULT_TILE, 2 * round_up(wanted, model.stride))
+    try:
+        return plan_tiling(tile, wanted, halo=model.halo, stride=model.stride)
+    except ValueError as error:
+        least = 2 * round_up(wanted, model.stride)
+        raise InputError(
+            f"--tile {tile} is too small for an overlap of {wanted} pixels; "
+            f"give --tile {least} or more, or a smaller --overlap"
+        ) from error

@@ -1,0 +1,142 @@
+"""Walk a raster by rows of windows, run the model on each tile, give finished rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eo_contrast.inference.blend import Tile, blend_row, cut_row
+from eo_contrast.inference.plan import Plan, TileModel, padded_side
+from eo_contrast.raster.reader import Pixels, Source
+from eo_contrast.raster.windows import Span, owned, reflect_to
+
+
+@dataclass
+class Tally:
+    """What a walk did so far: windows finished, windows skipped, seconds by kind of work."""
+
+    tiles: int = 0
+    skipped_tiles: int = 0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: {"read": 0.0, "infer": 0.0, "write": 0.0}
+    )
+
+    def timed(self, kind: str, start: float) -> None:
+        """Add the time since ``start`` (of ``time.perf_counter``) to ``kind``."""
+        self.seconds[kind] += time.perf_counter() - start
+
+
+def infer(
+    source: Source,
+    model: TileModel,
+    plan: Plan,
+    *,
+    tally: Tally,
+    advance: Callable[[int], None] = lambda _done: None,
+) -> Iterator[Pixels]:
+    """The model's result as strips of whole rows, top to bottom, each row once.
+
+    Invalid pixels of the source are invalid in the result, and 0 there unless the model's
+    tiles are cut. The whole raster is never in memory: one row of windows is.
+
+    Args:
+        tally: counts up as windows are done.
+        advance: told the number of windows done, after each.
+    """
+    above: NDArray[np.int64] | None = None
+    shape = (plan.bands_out, plan.width)
+    for row, strip in _read_rows(source, plan, tally):
+        tiles = _run_row(strip, row, model, plan, tally, advance)
+        if model.joining == "cut":
+            top, bottom = owned(row)
+            values = cut_row(tiles, row, shape=shape, dtype=plan.dtype_out)
+        else:
+            top, bottom = row.begin, row.next_begin
+            values, above = blend_row(tiles, row, above, shape=shape, dtype=plan.dtype_out)
+        valid = strip.valid[top - row.start : bottom - row.start]
+        if model.joining == "blend" and source.may_be_invalid:
+            values *= valid
+        yield Pixels(values=values, valid=valid)
+
+
+def fill_invalid(pixels: Pixels) -> NDArray[np.float32]:
+    """Values as float32, invalid ones replaced by their band's mean over the valid pixels.
+
+    A hole of zeros or infinities would spread through the convolutions; the mean is what
+    disturbs its surroundings least. Without any valid pixel the result is 0.
+    """
+    values = pixels.values.astype(np.float32)
+    if pixels.valid.all():
+        return values
+    known = pixels.values[:, pixels.valid].astype(np.float64)
+    means = known.mean(axis=1) if known.size else np.zeros(len(values))
+    return np.where(pixels.valid, values, means.astype(np.float32)[:, None, None])
+
+
+def _read_rows(source: Source, plan: Plan, tally: Tally) -> Iterator[tuple[Span, Pixels]]:
+    """Each row of windows with its pixels; rows shared with the one above are not read again."""
+    held: Pixels | None = None
+    held_stop = 0
+    for row in plan.rows:
+        start = time.perf_counter()
+        fresh = source.read(max(row.start, held_stop), row.stop, 0, plan.width)
+        held = fresh if held is None else _joined(held, row.start - held_stop, fresh)
+        held_stop = row.stop
+        tally.timed("read", start)
+        yield row, held
+
+
+def _joined(above: Pixels, shared: int, below: Pixels) -> Pixels:
+    """The last ``-shared`` rows of ``above``, then ``below``."""
+    if shared == 0:
+        return below
+    return Pixels(
+        values=np.concatenate([above.values[:, shared:], below.values], axis=1),
+        valid=np.concatenate([above.valid[shared:], below.valid], axis=0),
+    )
+
+
+def _run_row(
+    strip: Pixels,
+    row: Span,
+    model: TileModel,
+    plan: Plan,
+    tally: Tally,
+    advance: Callable[[int], None],
+) -> Iterator[Tile]:
+    for column in plan.columns:
+        start = time.perf_counter()
+        pixels = Pixels(
+            values=strip.values[:, :, column.start : column.stop],
+            valid=strip.valid[:, column.start : column.stop],
+        )
+        counted = pixels.valid[
+            row.begin - row.start : row.end - row.start,
+            column.begin - column.start : column.end - column.start,
+        ]
+        result = None
+        if model.joining == "cut" or counted.any():
+            result = run_tile(pixels, model)
+        else:
+            tally.skipped_tiles += 1
+        tally.tiles += 1
+        tally.timed("infer", start)
+        yield column, result
+        advance(tally.tiles)
+
+
+def run_tile(pixels: Pixels, model: TileModel) -> NDArray[Any]:
+    """The model's result (bands, rows, columns) for one window of pixels."""
+    rows, columns = pixels.valid.shape
+    values = pixels.values if model.joining == "cut" else fill_invalid(pixels)
+    padded = reflect_to(values, padded_side(rows, model.stride), padded_side(columns, model.stride))
+    tile = torch.from_numpy(np.ascontiguousarray(padded))[None]
+    with torch.inference_mode():
+        result = model(tile)[0]
+    return result.cpu().numpy()[:, :rows, :columns]

@@ -1,0 +1,278 @@
+"""What a raster says of itself: read whole, changed purely, written whole.
+
+``dst = open(..., **src.profile)`` loses most of it (GCPs, RPCs, scales, units, colour
+tables, masks, tags), so everything is carried by name here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import CRSError, RasterioError
+from rasterio.rpc import RPC
+from rasterio.transform import Affine
+from rasterio.warp import transform as transform_points
+
+EQUATOR_RADIUS_M = 6_378_137.0
+ECCENTRICITY_SQUARED = 6.694_379_990_14e-3  # both of WGS 84
+# These describe the file, not the picture, or have a home of their own.
+DERIVED_DOMAINS = {
+    "IMAGE_STRUCTURE",
+    "DERIVED_SUBDATASETS",
+    "SUBDATASETS",
+    "COLOR_PROFILE",
+    "GEOLOCATION",
+    "RPC",
+    "TIFF",
+    "EXIF",
+}
+# Statistics of the source's pixels are lies about any other; GDAL sets the rest itself.
+DERIVED_TAGS = ("STATISTICS_", "OVR_", "COG_", "LAYOUT")
+
+BandTags = dict[str, dict[str, str]]
+"""Domain ('' is the default one) to tags."""
+
+
+@dataclass(frozen=True)
+class RasterMeta:
+    """Everything but the pixels. Tuples have one entry a band.
+
+    ``transform`` is None where the raster has none (pixel coordinates only). ``masked`` says
+    that a mask of its own (inside, or a ``.msk`` beside) tells invalid pixels, apart from
+    nodata and alpha.
+    """
+
+    driver: str
+    width: int
+    height: int
+    dtypes: tuple[str, ...]
+    crs: CRS | None = None
+    transform: Affine | None = None
+    gcps: tuple[GroundControlPoint, ...] = ()
+    gcps_crs: CRS | None = None
+    rpcs: RPC | None = None
+    nodata: tuple[float | None, ...] = ()
+    masked: bool = False
+    colorinterp: tuple[ColorInterp, ...] = ()
+    descriptions: tuple[str | None, ...] = ()
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+    units: tuple[str | None, ...] = ()
+    colormap: Mapping[int, tuple[int, int, int, int]] | None = None
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    band_tags: tuple[BandTags, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.dtypes)
+
+
+def read_meta(dataset: Any) -> RasterMeta:
+    """The whole of what an open rasterio dataset says, its pixels apart."""
+    bands = range(1, dataset.count + 1)
+    gcps, gcps_crs = dataset.gcps
+    transform = dataset.transform
+    return RasterMeta(
+        driver=dataset.driver,
+        width=dataset.width,
+        height=dataset.height,
+        dtypes=tuple(dataset.dtypes),
+        crs=dataset.crs,
+        transform=None if transform == Affine.identity() else transform,
+        gcps=tuple(gcps),
+        gcps_crs=gcps_crs,
+        rpcs=dataset.rpcs,
+        nodata=tuple(dataset.nodatavals),
+        masked=_has_own_mask(dataset),
+        colorinterp=tuple(dataset.colorinterp),
+        descriptions=tuple(dataset.descriptions),
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        units=tuple(dataset.units),
+        colormap=_colormap(dataset),
+        tags=_domains(dataset),
+        band_tags=tuple(_domains(dataset, band) for band in bands),
+    )
+
+
+def write_meta(dataset: Any, meta: RasterMeta) -> None:
+    """Set on a dataset open for writing, before its first pixel, what ``open`` did not take.
+
+    CRS, transform, nodata and dtype belong to ``open``. GCPs are set only where there is
+    no transform, since setting them erases it.
+    """
+    if meta.colormap is not None:
+        dataset.write_colormap(1, dict(meta.colormap))
+    if meta.gcps and meta.transform is None:
+        dataset.gcps = (list(meta.gcps), meta.gcps_crs or CRS())
+    if meta.rpcs is not None:
+        dataset.rpcs = meta.rpcs
+    if any(meta.descriptions):
+        dataset.descriptions = meta.descriptions
+    if any(scale != 1 for scale in meta.scales) or any(offset != 0 for offset in meta.offsets):
+        dataset.scales, dataset.offsets = meta.scales, meta.offsets
+    if any(meta.units):
+        dataset.units = tuple(unit or "" for unit in meta.units)
+    for domain, tags in meta.tags.items():
+        _set_tags(dataset, domain, tags)
+    for band, domains in enumerate(meta.band_tags, start=1):
+        for domain, tags in domains.items():
+            _set_tags(dataset, domain, tags, band)
+    if meta.colorinterp:
+        dataset.colorinterp = meta.colorinterp
+
+
+def as_picture(meta: RasterMeta, bands_out: tuple[str, ...], *, dtype: str) -> RasterMeta:
+    """The metadata of a picture made from a raster on the same grid.
+
+    Position and the file's own words stay. What described the source's values cannot hold
+    and goes: nodata (a mask tells instead), scales, offsets, units, colour table, band tags.
+
+    Args:
+        bands_out: names of the picture's bands; three are taken for red, green, blue.
+        dtype: of the picture.
+    """
+    count = len(bands_out)
+    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    other = (ColorInterp.gray, *(ColorInterp.undefined,) * (count - 1))
+    return replace(
+        meta,
+        dtypes=(dtype,) * count,
+        nodata=(None,) * count,
+        colorinterp=rgb if count == 3 else other,
+        descriptions=bands_out,
+        scales=(1.0,) * count,
+        offsets=(0.0,) * count,
+        units=(None,) * count,
+        colormap=None,
+        band_tags=(),
+    )
+
+
+def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
+    """The same ground on ``height`` x ``width`` pixels: transform, GCPs and RPCs follow."""
+    down, across = meta.height / height, meta.width / width
+    gcps = tuple(
+        GroundControlPoint(
+            row=point.row / down,
+            col=point.col / across,
+            x=point.x,
+            y=point.y,
+            z=point.z,
+            id=point.id,
+            info=point.info,
+        )
+        for point in meta.gcps
+    )
+    transform = meta.transform
+    return replace(
+        meta,
+        height=height,
+        width=width,
+        transform=transform and transform * Affine.scale(across, down),
+        gcps=gcps,
+        rpcs=meta.rpcs and _scaled_rpcs(meta.rpcs, down, across),
+    )
+
+
+def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
+    """Height and width on the ground of the raster's central pixel, in metres.
+
+    Measured between longitudes and latitudes on the ellipsoid, so that degrees, feet and
+    the stretched metres of Mercator maps all come out right.
+
+    Returns: None where the position is unknown: no CRS or transform, or a CRS that cannot
+        be tied to the Earth.
+    """
+    if meta.crs is None or meta.transform is None:
+        return None
+    row, column = meta.height / 2, meta.width / 2
+    corners = [meta.transform @ point for point in _cross(row, column)]
+    try:
+        longitudes, latitudes = transform_points(
+            meta.crs, "OGC:CRS84", [x for x, _ in corners], [y for _, y in corners]
+        )
+    except (CRSError, RasterioError, rasterio._err.CPLE_BaseError):
+        return None
+    points = list(zip(longitudes, latitudes, strict=True))
+    height = _distance_m(points[0], points[1])
+    width = _distance_m(points[2], points[3])
+    # An infinite coordinate is how PROJ says that a point lies off its map.
+    known = all(math.isfinite(size) and size > 0 for size in (height, width))
+    return (height, width) if known else None
+
+
+def _cross(row: float, column: float) -> list[tuple[float, float]]:
+    return [
+        (column, row - 0.5),
+        (column, row + 0.5),
+        (column - 0.5, row),
+        (column + 0.5, row),
+    ]
+
+
+def _distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Distance of two near (longitude, latitude) in degrees, by the ellipsoid's local radii."""
+    (longitude_a, latitude_a), (longitude_b, latitude_b) = a, b
+    latitude = math.radians((latitude_a + latitude_b) / 2)
+    turn = (longitude_b - longitude_a + 180) % 360 - 180
+    flat = 1 - ECCENTRICITY_SQUARED * math.sin(latitude) ** 2
+    prime_vertical = EQUATOR_RADIUS_M / math.sqrt(flat)
+    meridional = prime_vertical * (1 - ECCENTRICITY_SQUARED) / flat
+    east = prime_vertical * math.cos(latitude) * math.radians(turn)
+    north = meridional * math.radians(latitude_b - latitude_a)
+    return math.hypot(east, north)
+
+
+def _has_own_mask(dataset: Any) -> bool:
+    return any(
+        MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        for flags in dataset.mask_flag_enums
+    )
+
+
+def _colormap(dataset: Any) -> Mapping[int, tuple[int, int, int, int]] | None:
+    if ColorInterp.palette not in dataset.colorinterp[:1]:
+        return None
+    try:
+        return dict(dataset.colormap(1))
+    except ValueError:
+        return None
+
+
+def _domains(dataset: Any, band: int = 0) -> dict[str, dict[str, str]]:
+    names = ["", *dataset.tag_namespaces(band)]
+    kept = {}
+    for name in names:
+        if name in DERIVED_DOMAINS:
+            continue
+        tags = dataset.tags(band, ns=name) if name else dataset.tags(band)
+        held = {key: value for key, value in tags.items() if not key.startswith(DERIVED_TAGS)}
+        if held:
+            kept[name] = held
+    return kept
+
+
+def _set_tags(dataset: Any, domain: str, tags: Mapping[str, str], band: int = 0) -> None:
+    # Keys as a dict, not as keyword arguments alone: a tag may be called 'ns' or 'bidx'.
+    reserved = {"ns", "bidx"}
+    plain = {key: value for key, value in tags.items() if key not in reserved}
+    if domain:
+        dataset.update_tags(band, ns=domain, **plain)
+    else:
+        dataset.update_tags(band, **plain)
+
+
+def _scaled_rpcs(rpcs: RPC, down: float, across: float) -> RPC:
+    changed = RPC.from_gdal(rpcs.to_gdal())
+    changed.line_off, changed.line_scale = rpcs.line_off / down, rpcs.line_scale / down
+    changed.samp_off, changed.samp_scale = rpcs.samp_off / across, rpcs.samp_scale / across
+    return changed

@@ -1,0 +1,186 @@
+"""Read a raster by windows: pixels in its own type, and which of them are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from eo_contrast.errors import InputError
+from eo_contrast.raster.meta import RasterMeta, read_meta
+
+LARGEST_BLOCK_ROW_BYTES = 1 << 30
+BLOCK_CACHE_MIB = 128
+# With many bands a rasterio read of all at once costs no more, but the metadata of tens
+# of thousands does; no sensor has as many.
+MOST_BANDS = 4096
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Part of a raster: ``values`` (bands, rows, columns), ``valid`` (rows, columns) bool."""
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_]
+
+
+class Source(Protocol):
+    """What inference reads from: a raster, or a raster seen on another grid."""
+
+    name: str
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype[Any]
+    may_be_invalid: bool
+
+    def read(self, top: int, bottom: int, left: int, right: int) -> Pixels:
+        """The pixels of rows ``top .. bottom`` and columns ``left .. right``."""
+        ...
+
+
+class RasterSource:
+    """Chosen bands of an open raster, in their common dtype, and one mask for all of them.
+
+    A pixel is valid where every chosen band differs from its nodata and is finite, alpha is
+    above 0, and the raster's own mask says so.
+
+    Args:
+        indexes: 1-based numbers of the bands.
+        physical: give scale * value + offset, as float32, where the raster states them.
+        own_mask_only: leave nodata and alpha as what they are, values; for copies.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        meta: RasterMeta,
+        indexes: Sequence[int],
+        *,
+        physical: bool = False,
+        own_mask_only: bool = False,
+    ) -> None:
+        self._dataset = dataset
+        self._indexes = list(indexes)
+        self._own_mask_only = own_mask_only
+        self._alpha = None if own_mask_only else alpha_band(meta, dataset)
+        self._masked = meta.masked
+        self._nodata = [meta.nodata[index - 1] for index in indexes]
+        self._scales = np.array([meta.scales[index - 1] for index in indexes])[:, None, None]
+        self._offsets = np.array([meta.offsets[index - 1] for index in indexes])[:, None, None]
+        self._physical = physical and bool((self._scales != 1).any() or self._offsets.any())
+        self.name = str(dataset.name)
+        self.height = meta.height
+        self.width = meta.width
+        self.bands = len(self._indexes)
+        self._stored = np.result_type(*(meta.dtypes[index - 1] for index in indexes))
+        self.dtype = np.dtype(np.float32) if self._physical else self._stored
+        holes = self._stored.kind == "f" or any(nodata is not None for nodata in self._nodata)
+        self.may_be_invalid = (
+            self._masked or self._alpha is not None or (holes and not own_mask_only)
+        )
+
+    def read(self, top: int, bottom: int, left: int, right: int) -> Pixels:
+        """See :class:`Source`.
+
+        Raises: InputError: a block cannot be decoded.
+        """
+        window = Window(left, top, right - left, bottom - top)
+        with _unreadable_named(self.name, f"rows {top} to {bottom - 1} cannot be read"):
+            values = self._dataset.read(self._indexes, window=window, out_dtype=self._stored)
+            valid = np.ones(values.shape[1:], dtype=bool)
+            if self._masked:
+                valid &= self._dataset.read_masks(self._indexes[0], window=window) > 0
+            if self._alpha is not None:
+                valid &= self._dataset.read(self._alpha, window=window) > 0
+        if not self._own_mask_only:
+            for band, nodata in zip(values, self._nodata, strict=True):
+                valid &= differs_from(band, nodata)
+        if self._physical:
+            values = (values * self._scales + self._offsets).astype(np.float32)
+        return Pixels(values=values, valid=valid)
+
+
+@contextmanager
+def open_raster(path: Path) -> Iterator[tuple[Any, RasterMeta]]:
+    """An open dataset and its metadata; refuses what can never be translated.
+
+    Raises:
+        InputError: no such file, not a raster, only subdatasets, complex samples, or a
+            size that its blocks make unreadable in bounded memory.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the path of a raster")
+    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB, GDAL_TIFF_INTERNAL_MASK=True):
+        with _unreadable_named(str(path), "is not a raster that can be read"):
+            dataset = rasterio.open(path)
+        with dataset:
+            _refuse_unfit(path, dataset)
+            yield dataset, read_meta(dataset)
+
+
+def alpha_band(meta: RasterMeta, dataset: Any) -> int | None:
+    """1-based index of the band that is transparency, None when there is none.
+
+    CMYK pictures are shown as RGBA by GDAL: their fourth band is black ink.
+    """
+    if ColorInterp.alpha not in meta.colorinterp:
+        return None
+    if dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE") in ("CMYK", "CIELAB"):
+        return None
+    return meta.colorinterp.index(ColorInterp.alpha) + 1
+
+
+def differs_from(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Where a band holds a value: not its nodata, compared in the band's own type, and finite."""
+    finite = np.isfinite(band) if band.dtype.kind == "f" else np.ones(band.shape, dtype=bool)
+    if nodata is None or nodata != nodata:
+        return finite
+    if band.dtype.kind in "iu":
+        limits = np.iinfo(band.dtype)
+        if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
+            return finite
+        return np.logical_and(finite, band != band.dtype.type(int(nodata)))
+    with np.errstate(over="ignore"):
+        return np.logical_and(finite, band != band.dtype.type(nodata))
+
+
+def _refuse_unfit(path: Path, dataset: Any) -> None:
+    if dataset.count == 0:
+        names = ", ".join(dataset.subdatasets[:4]) or "none"
+        raise InputError(f"{path}: holds no bands of its own; choose a subdataset: {names}")
+    if dataset.count > MOST_BANDS:
+        raise InputError(f"{path}: declares {dataset.count} bands; at most {MOST_BANDS} are read")
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise InputError(
+            f"{path}: complex samples ({dataset.dtypes[0]}); convert to amplitude or dB first"
+        )
+    height, width = dataset.block_shapes[0]
+    across = -(-dataset.width // width) * width
+    together = dataset.count if dataset.profile.get("interleave") == "pixel" else 1
+    block_row = height * across * together * np.dtype(dataset.dtypes[0]).itemsize
+    if block_row > LARGEST_BLOCK_ROW_BYTES:
+        raise InputError(
+            f"{path}: one row of its blocks ({width} x {height} pixels each) takes "
+            f"{block_row / 2**20:.0f} MiB, more than {LARGEST_BLOCK_ROW_BYTES / 2**20:.0f}; "
+            "rewrite it in tiles, as with gdal_translate -co TILED=YES"
+        )
+
+
+@contextmanager
+def _unreadable_named(name: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (RasterioError, rasterio._err.CPLE_BaseError, OSError, ValueError) as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise InputError(f"{name}: {what} ({reason}); check the file") from error

@@ -1,0 +1,201 @@
+"""Resampling between two grids over the same ground, as weights along each axis.
+
+Each output row and column depends on its own fixed source pixels, so the result does not
+depend on the windows in which it was computed; and invalid pixels weigh nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eo_contrast.raster.reader import Pixels, Source
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """How ``target`` pixels are made of ``source`` pixels along one axis.
+
+    ``taps`` (target, K) are the source pixels of each, ``weights`` (target, K) their shares,
+    which sum to 1; ``nearest`` (target,) is the source pixel under each one's centre. All
+    three grow with the target pixel.
+    """
+
+    source: int
+    taps: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    nearest: NDArray[np.int64]
+
+    @property
+    def target(self) -> int:
+        """Pixels of the target axis."""
+        return len(self.nearest)
+
+    def part(self, start: int, stop: int, *, offset: int = 0) -> AxisMap:
+        """The map of target pixels ``start .. stop``, counting source pixels from ``offset``."""
+        return AxisMap(
+            source=self.source - offset,
+            taps=self.taps[start:stop] - offset,
+            weights=self.weights[start:stop],
+            nearest=self.nearest[start:stop] - offset,
+        )
+
+    def needed(self, start: int, stop: int) -> tuple[int, int]:
+        """The source pixels, first and past-last, that ``start .. stop`` are made of."""
+        first = min(self.taps[start].min(), self.nearest[start])
+        last = max(self.taps[stop - 1].max(), self.nearest[stop - 1])
+        return int(first), int(last) + 1
+
+
+def axis_map(source: int, target: int) -> AxisMap:
+    """Weights that turn ``source`` pixels into ``target`` pixels of the same extent.
+
+    Shrinking averages by covered length; enlarging interpolates linearly between pixel
+    centres, and repeats the border pixel beyond the outermost centres.
+    """
+    centres = (np.arange(target) + 0.5) * (source / target)
+    taps, weights = _box(source, target) if target <= source else _linear(source, centres)
+    nearest = np.minimum(centres.astype(np.int64), source - 1)
+    return AxisMap(source=source, taps=taps, weights=weights, nearest=nearest)
+
+
+class ResampledSource:
+    """A ``Source`` seen on another grid of ``height`` x ``width`` pixels over the same ground.
+
+    A target pixel is valid where the source pixel under its centre is; its value is made
+    of valid pixels only.
+    """
+
+    def __init__(self, source: Source, height: int, width: int) -> None:
+        self._source = source
+        self._rows = axis_map(source.height, height)
+        self._columns = axis_map(source.width, width)
+        self.name = source.name
+        self.height = height
+        self.width = width
+        self.bands = source.bands
+        self.dtype = np.dtype(np.float32)
+        self.may_be_invalid = source.may_be_invalid
+
+    def read(self, top: int, bottom: int, left: int, right: int) -> Pixels:
+        """The pixels of rows ``top .. bottom`` and columns ``left .. right``; float32."""
+        first_row, past_row = self._rows.needed(top, bottom)
+        first_column, past_column = self._columns.needed(left, right)
+        pixels = self._source.read(first_row, past_row, first_column, past_column)
+        return resample(
+            pixels,
+            self._rows.part(top, bottom, offset=first_row),
+            self._columns.part(left, right, offset=first_column),
+        )
+
+
+def resample(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Pixels:
+    """Weighted mean of the valid pixels, by rows and columns; validity by nearest pixel.
+
+    Returns: float32 values, 0 where invalid.
+    """
+    valid = pixels.valid[np.ix_(rows.nearest, columns.nearest)]
+    everywhere = bool(pixels.valid.all())
+    total = None if everywhere else _apply(pixels.valid, rows, columns)
+    values = np.zeros((pixels.values.shape[0], *valid.shape), dtype=np.float32)
+    for band, source in enumerate(pixels.values):
+        known = source if everywhere else np.where(pixels.valid, source, 0)
+        mean = _apply(known, rows, columns)
+        if total is not None:
+            mean = np.divide(mean, total, out=np.zeros_like(mean), where=total > 0)
+        values[band] = np.where(valid, mean, 0)
+    return Pixels(values=values, valid=valid)
+
+
+def resample_strips(
+    strips: Iterator[Pixels], rows: AxisMap, columns: AxisMap, *, dtype: np.dtype[Any]
+) -> Iterator[Pixels]:
+    """Resample a raster that arrives as strips of whole rows, top to bottom.
+
+    Keeps only the source rows that later target rows still need. Integer ``dtype`` is
+    rounded half to even.
+    """
+    held: Pixels | None = None
+    held_top, done = 0, 0
+    for strip in strips:
+        held = strip if held is None else _stack(held, strip)
+        bottom = held_top + held.valid.shape[0]
+        ready = _ready_until(rows, done, bottom)
+        if ready == done:
+            continue
+        part = resample(held, rows.part(done, ready, offset=held_top), columns)
+        yield Pixels(values=rounded(part.values, dtype), valid=part.valid)
+        done = ready
+        if done < rows.target:
+            keep = rows.needed(done, done + 1)[0] - held_top
+            held = Pixels(values=held.values[:, keep:], valid=held.valid[keep:])
+            held_top += keep
+
+
+def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values as ``dtype``; for integers rounded half to even and clipped to their range."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return values.astype(dtype)
+
+
+def _ready_until(rows: AxisMap, done: int, bottom: int) -> int:
+    if bottom == rows.source:
+        return rows.target
+    # Both ends of what a row needs grow with the row, so bisection finds the last ready one.
+    low, high = done, rows.target
+    while low < high:
+        middle = (low + high) // 2
+        if rows.needed(middle, middle + 1)[1] <= bottom:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _stack(above: Pixels, below: Pixels) -> Pixels:
+    return Pixels(
+        values=np.concatenate([above.values, below.values], axis=1),
+        valid=np.concatenate([above.valid, below.valid], axis=0),
+    )
+
+
+def _apply(plane: NDArray[Any], rows: AxisMap, columns: AxisMap) -> NDArray[np.float64]:
+    across = _along_rows(plane, rows)
+    return _along_rows(across.T, columns).T
+
+
+def _along_rows(plane: NDArray[Any], axis: AxisMap) -> NDArray[np.float64]:
+    """(source, anything) to (target, anything), adding tap by tap in a fixed order."""
+    result = np.zeros((axis.target, plane.shape[1]))
+    for taps, weights in zip(axis.taps.T, axis.weights.T, strict=True):
+        result += weights[:, None] * plane[taps]
+    return result
+
+
+def _box(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    scale = source / target
+    edges = np.arange(target + 1) * scale
+    first = np.floor(edges[:-1]).astype(np.int64)
+    reach = int((np.ceil(edges[1:]).astype(np.int64) - first).max())
+    taps = first[:, None] + np.arange(reach)
+    covered = np.minimum(taps + 1, edges[1:, None]) - np.maximum(taps, edges[:-1, None])
+    shares = np.clip(covered, 0, None)
+    # A tap that covers nothing may lie in the next row of windows, or outside the raster.
+    last = np.minimum(np.ceil(edges[1:]).astype(np.int64), source) - 1
+    return np.minimum(taps, last[:, None]), shares / shares.sum(axis=1, keepdims=True)
+
+
+def _linear(
+    source: int, centres: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    position = np.clip(centres - 0.5, 0, source - 1)
+    lower = np.minimum(position.astype(np.int64), max(source - 2, 0))
+    upper = np.minimum(lower + 1, source - 1)
+    share = position - lower
+    return np.stack([lower, upper], axis=1), np.stack([1 - share, share], axis=1)

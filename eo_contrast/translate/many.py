@@ -1,0 +1,76 @@
+"""Translate all rasters of a folder or glob: a broken one is reported, the others are done."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from eo_contrast.errors import EoContrastError, InputError
+from eo_contrast.files import refuse_existing
+
+RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
+
+TranslateOne = Callable[[Path, Path], dict[str, Any]]
+"""Translates a source into an output; returns its summary."""
+
+
+def find_sources(source: str) -> list[Path] | None:
+    """The rasters that a folder or glob holds, sorted; None when ``source`` is one file.
+
+    Raises: InputError: the folder or glob holds no raster.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix.lower() in RASTER_SUFFIXES]
+    elif not path.exists() and glob.has_magic(source):
+        found = [Path(match) for match in glob.glob(source, recursive=True)]
+    else:
+        return None
+    sources = sorted(file for file in found if file.is_file())
+    if not sources:
+        known = " ".join(sorted(RASTER_SUFFIXES))
+        raise InputError(f"{source}: no raster here; looked for {known}")
+    return sources
+
+
+def translate_many(
+    sources: Sequence[Path], out: Path, translate_one: TranslateOne, *, overwrite: bool
+) -> dict[str, Any]:
+    """Translate each source into ``out/<its stem>.tif``.
+
+    Returns: output, files (a summary each), failed ({path, error} each), and over all files
+        tiles and megapixels.
+    Raises: InputError: ``out`` exists, is a file, or two sources share a stem.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    if out.is_file():
+        raise InputError(f"{out}: is a file; many rasters need a folder to go to")
+    outputs = _output_names(sources, out)
+    files, failed = [], []
+    for source, output in zip(sources, outputs, strict=True):
+        try:
+            files.append(translate_one(source, output))
+        except EoContrastError as error:
+            failed.append({"path": str(source), "error": str(error)})
+    return {
+        "output": str(out),
+        "files": files,
+        "failed": failed,
+        "tiles": sum(file["tiles"] for file in files),
+        "megapixels": round(sum(file["megapixels"] for file in files), 6),
+    }
+
+
+def _output_names(sources: Sequence[Path], out: Path) -> list[Path]:
+    owner: dict[str, Path] = {}
+    for source in sources:
+        name = f"{source.stem}.tif"
+        if name in owner:
+            raise InputError(
+                f"{source}: would be written to the same {name} as {owner[name]}; "
+                "rename one, or translate them apart"
+            )
+        owner[name] = source
+    return [out / name for name in owner]
