@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -129,6 +131,20 @@ def receptive_radius(config: GeneratorConfig) -> int:
     blocks = config.blocks * 2 * TOTAL_STRIDE
     ups = (4 + 2) + (2 + 1)
     return stem_and_head + downs + blocks + ups
+
+
+@lru_cache(maxsize=32)
+def feature_sizes(config: GeneratorConfig, height: int, width: int) -> dict[str, tuple[int, int]]:
+    """Height and width of every element's output for an input of ``height`` by ``width``.
+
+    Args:
+        height, width: multiples of 4.
+    """
+    with torch.device("meta"):
+        generator = ResnetGenerator(config)
+        image = torch.empty(1, config.bands_in, height, width)
+        _, features = generator.tapped(image, generator.channels_of)
+    return {name: (f.shape[2], f.shape[3]) for name, f in features.items()}
 
 
 def _stem(bands: int, width: int) -> nn.Sequential:

@@ -88,9 +88,7 @@ def collect_statistics(net: nn.Module, tiles: Tensor) -> Statistics:
             norm._pool_over_batch = True
         with torch.no_grad():
             net(tiles)
-        return {
-            name: norm.fixed.clone() for name, norm in norms.items() if norm.fixed is not None
-        }
+        return {name: norm.fixed.clone() for name, norm in norms.items() if norm.fixed is not None}
     finally:
         for name, norm in norms.items():
             norm._pool_over_batch = False

@@ -89,7 +89,9 @@ def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{file}: weights do not fit the architecture its card states: {reason}") from error
+        raise InputError(
+            f"{file}: weights do not fit the architecture its card states: {reason}"
+        ) from error
     return net.eval(), card
 
 

@@ -29,21 +29,31 @@ class RunLog:
         metrics_bytes: length of ``metrics.jsonl`` to keep: what a resumed run had written
             when its checkpoint was made. Rows after it are cut off, they will come again.
         step: of the checkpoint; TensorBoard hides its events after it.
+        writes: false on all processes but the first, which alone writes.
     """
 
-    def __init__(self, folder: Path, *, metrics_bytes: int = 0, step: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, metrics_bytes: int = 0, step: int = 0, writes: bool = True
+    ) -> None:
+        self._writes = writes
+        if not writes:
+            return
         self._metrics = _open_at(folder / METRICS_FILE, metrics_bytes)
         self._timings = (folder / TIMINGS_FILE).open("a" if step else "w")
         self._events = SummaryWriter(str(folder), purge_step=step or None)
 
     def metrics(self, step: int, phase: str, values: Metrics) -> None:
         """One row of ``metrics.jsonl``, and the same curves for TensorBoard."""
+        if not self._writes:
+            return
         _append(self._metrics, {"step": step, "phase": phase, **values})
         for name, value in values.items():
             self._events.add_scalar(f"{phase}/{name}", value, step)
 
     def timings(self, step: int, values: Metrics) -> None:
         """One row of ``timings.jsonl``."""
+        if not self._writes:
+            return
         _append(self._timings, {"step": step, **values, "peak_rss_mib": peak_rss_mib()})
 
     def flushed_bytes(self) -> int:
@@ -54,6 +64,8 @@ class RunLog:
 
     def close(self) -> None:
         """Finish all files."""
+        if not self._writes:
+            return
         self._metrics.close()
         self._timings.close()
         self._events.close()

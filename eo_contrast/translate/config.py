@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,19 @@ class LossConfig(Config):
     whole_batch_negatives: bool = Field(False, description="negatives from all images")
     weighting: WeightingConfig = WeightingConfig()
     lambda_gradient_penalty: float = Field(10.0, ge=0, description="used by wgan-gp alone")
+
+
+PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
+    "cut": {
+        "loss": {"lambda_nce": 1.0, "identity": True, "flip_equivariance": False},
+        "schedule": {"constant": 200, "decay": 200},
+    },
+    "fastcut": {
+        "loss": {"lambda_nce": 10.0, "identity": False, "flip_equivariance": True},
+        "schedule": {"constant": 150, "decay": 50},
+    },
+}
+"""What each recipe's paper sets, where a configuration says nothing else."""
 
 
 class OptimizerConfig(Config):
@@ -90,6 +103,18 @@ class TranslatorConfig(Config):
     log_every: int = Field(50, ge=1, description="steps a row of metrics.jsonl")
     save_every: int = Field(500, ge=1, description="steps between two checkpoints")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _published_values(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for part, published in PUBLISHED.get(str(values.get("recipe")), {}).items():
+            given = values.get(part, {})
+            if isinstance(given, dict):
+                filled[part] = published | given
+        return filled
+
     @model_validator(mode="after")
     def _parts_fit(self) -> TranslatorConfig:
         if self.loss.identity and self.generator.bands_in != self.generator.bands_out:
@@ -104,5 +129,7 @@ class TranslatorConfig(Config):
                 f"is {self.generator.bands_out}; they judge the same image"
             )
         if self.data.crop.crop_size % 4:
-            raise ValueError(f"data.crop.crop_size is {self.data.crop.crop_size}; it must be a multiple of 4")
+            raise ValueError(
+                f"data.crop.crop_size is {self.data.crop.crop_size}; it must be a multiple of 4"
+            )
         return self

@@ -1,0 +1,129 @@
+"""What every training loop here needs: devices, processes, gradients, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from eo_contrast.errors import InputError
+
+
+def launch(device: str, precision: str) -> Fabric:
+    """A Fabric on one device, or on one a process where torchrun started several.
+
+    Args:
+        device: auto, cpu, cuda or mps.
+        precision: 32-true, bf16-mixed, or auto: bf16-mixed on a GPU that has it.
+
+    Raises:
+        InputError: the device is not there.
+    """
+    accelerator = resolve_device(device)
+    if precision == "auto":
+        has_bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bf16-mixed" if has_bf16 else "32-true"
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    nodes = processes // int(os.environ.get("LOCAL_WORLD_SIZE", str(processes)))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=max(processes // nodes, 1),
+        num_nodes=nodes,
+        strategy="ddp" if processes > 1 else "auto",
+        precision=cast(Any, precision),
+    )
+    fabric.launch()
+    return fabric
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` is cuda where there is one, then mps, then cpu.
+
+    Raises:
+        InputError: a named device is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(device, False):
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise InputError(f"--device {device}: not on this machine; it has {found}")
+    return device
+
+
+def average_gradients(fabric: Fabric, nets: Iterable[nn.Module]) -> None:
+    """Replace each gradient by its mean over all processes.
+
+    A translator runs its nets several times a step and freezes some in between, which
+    DistributedDataParallel's hooks do not follow; one flat exchange after the backward pass
+    does, and gives the gradient of the whole batch.
+    """
+    if fabric.world_size == 1:
+        return
+    gradients = [p.grad for net in nets for p in net.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    mean = cast(Tensor, fabric.all_reduce(flat, reduce_op="mean"))
+    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def average_values(fabric: Fabric, values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars averaged over all processes, as plain numbers."""
+    stacked = torch.stack([value.detach().float() for value in values.values()])
+    if fabric.world_size > 1:
+        stacked = cast(Tensor, fabric.all_reduce(stacked, reduce_op="mean"))
+    return dict(zip(values, stacked.tolist(), strict=True))
+
+
+@contextmanager
+def frozen(*nets: nn.Module) -> Iterator[None]:
+    """Within the block, gradients pass through ``nets`` but none is kept for them."""
+    for net in nets:
+        net.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for net in nets:
+            net.requires_grad_(True)
+
+
+@dataclass
+class StopSignal:
+    """Whether SIGTERM or Ctrl-C arrived since training began."""
+
+    received: bool = False
+
+    def anywhere(self, fabric: Fabric) -> bool:
+        """True on every process when any one of them was told to stop."""
+        if fabric.world_size == 1:
+            return self.received
+        told = torch.tensor(float(self.received), device=fabric.device)
+        return bool(cast(Tensor, fabric.all_reduce(told, reduce_op="sum")) > 0)
+
+
+@contextmanager
+def stop_signal() -> Iterator[StopSignal]:
+    """Collect SIGTERM and SIGINT, so that the step in progress ends and is saved."""
+    stop = StopSignal()
+
+    def remember(_number: int, _frame: FrameType | None) -> None:
+        stop.received = True
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

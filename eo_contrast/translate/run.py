@@ -1,0 +1,185 @@
+"""A training run from a folder of tiles to a run folder, whole or resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning_fabric import Fabric
+
+from eo_contrast.config import save_config
+from eo_contrast.data.ground_resolution import median_ground_resolution_m
+from eo_contrast.data.image_pairs import ImagePairs, find_image_pairs, keep_in_memory
+from eo_contrast.data.loader import epoch_length
+from eo_contrast.errors import InputError, disk_errors_named
+from eo_contrast.evaluate.map_agreement import load_palette
+from eo_contrast.files import refuse_existing
+from eo_contrast.training.card import MODEL_FILE, Card, save_model
+from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from eo_contrast.training.log import RunLog
+from eo_contrast.training.loop import launch
+from eo_contrast.training.schedule import total_steps
+from eo_contrast.translate.config import TranslatorConfig
+from eo_contrast.translate.trainer import Training, start_training, train
+from eo_contrast.translate.watch import Watch
+
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user says beside the configuration.
+
+    Attributes:
+        steps: train so many in all, whatever the schedule says; ``None``: all of it.
+        resume: go on from the run folder's checkpoint.
+        overwrite: start anew in a folder that holds another run.
+    """
+
+    device: str = "auto"
+    steps: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+    say: Callable[[str], None] = lambda text: None
+
+
+def train_translator(
+    config: TranslatorConfig, root: Path, run: Path, options: RunOptions
+) -> dict[str, Any]:
+    """Train on the tiles of ``root`` into the folder ``run``.
+
+    Returns: ``run``, ``steps``, ``seconds``, ``losses`` (means of the last interval).
+
+    Raises:
+        InputError: no tiles, an output that exists, a configuration that does not fit.
+        Interrupted: stopped by a signal; ``resume`` goes on.
+        WorldError: the disk is full, or the losses are no longer finite.
+    """
+    start = time.monotonic()
+    data = config.data
+    pairs = find_image_pairs(root, data.split, satellite_side=data.satellite_side)
+    pairs = keep_in_memory(pairs)
+    watched = _watched(root, config, options)
+    if not options.resume:
+        refuse_existing(run, overwrite=options.overwrite)
+    fabric = launch(options.device, config.precision)
+    _check_processes(config, fabric)
+    training = _built(config, fabric)
+    checkpoint = _restore(training, run) if options.resume else {}
+    steps_per_epoch = max(epoch_length(pairs) // data.batch_size, 1)
+    last_step = options.steps or total_steps(steps_per_epoch, config.schedule)
+    with disk_errors_named(run):
+        _lay_out(run, config)
+        metrics_bytes = int(checkpoint.get("metrics_bytes", 0))
+        log = RunLog(
+            run,
+            metrics_bytes=metrics_bytes,
+            step=training.step,
+            writes=fabric.is_global_zero,
+        )
+        palette = load_palette(data.palette) if data.palette else None
+        watch = Watch(
+            watched if fabric.is_global_zero else None,
+            config.watch,
+            run / "samples",
+            palette,
+            fabric.device,
+            options.say,
+        )
+        try:
+            losses = train(
+                training,
+                pairs,
+                fabric=fabric,
+                run=run,
+                watch=watch,
+                log=log,
+                last_step=last_step,
+                steps_per_epoch=steps_per_epoch,
+                quiet=options.quiet or not fabric.is_global_zero,
+            )
+        finally:
+            log.close()
+        if fabric.is_global_zero:
+            save_model(training.averaged, _card(config, pairs, training.step), run / MODEL_FILE)
+    return {
+        "run": str(run),
+        "steps": training.step,
+        "seconds": round(time.monotonic() - start, 3),
+        "losses": losses,
+    }
+
+
+def _built(config: TranslatorConfig, fabric: Fabric) -> Training:
+    try:
+        return start_training(config, fabric.device)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _watched(root: Path, config: TranslatorConfig, options: RunOptions) -> ImagePairs | None:
+    try:
+        return find_image_pairs(root, config.watch.split, satellite_side=config.data.satellite_side)
+    except InputError as error:
+        options.say(f"no pictures and scores while training: {error}")
+        return None
+
+
+def _check_processes(config: TranslatorConfig, fabric: Fabric) -> None:
+    batch, processes = config.data.batch_size, fabric.world_size
+    if batch % processes:
+        raise InputError(
+            f"data.batch_size is {batch}, not a multiple of the {processes} processes; "
+            f"set it to {processes} or a multiple"
+        )
+    if processes > 1 and config.loss.whole_batch_negatives:
+        raise InputError(
+            "loss.whole_batch_negatives compares images across processes, which is not "
+            "supported; run one process or set it to false"
+        )
+
+
+def _restore(training: Training, run: Path) -> dict[str, Any]:
+    checkpoint = load_checkpoint(run / CHECKPOINT_FILE)
+    now, then = training.config.model_dump(mode="json"), checkpoint["config"]
+    changed = sorted(key for key in now if now[key] != then.get(key))
+    if changed:
+        raise InputError(
+            f"{run}: the checkpoint was made with another {', '.join(changed)}; "
+            f"resume with {run / CONFIG_FILE}, or start anew elsewhere"
+        )
+    training.restore(checkpoint)
+    return checkpoint
+
+
+def _lay_out(run: Path, config: TranslatorConfig) -> None:
+    (run / "samples").mkdir(parents=True, exist_ok=True)
+    save_config(config, run / CONFIG_FILE)
+
+
+def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
+    resolution = config.data.ground_resolution_m
+    if resolution is None:
+        resolution = median_ground_resolution_m(pairs.a)
+    return Card(
+        architecture=config.generator,
+        bands_in=_band_names(config.generator.bands_in),
+        bands_out=_band_names(config.generator.bands_out),
+        ground_resolution_m=resolution,
+        palette=config.data.palette,
+        trained={
+            "steps": steps,
+            "tiles": len(pairs.a),
+            "layout": pairs.layout,
+            "config": yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        },
+    )
+
+
+def _band_names(count: int) -> tuple[str, ...]:
+    return ("red", "green", "blue") if count == 3 else tuple(f"band{n + 1}" for n in range(count))
