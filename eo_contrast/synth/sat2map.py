@@ -1,0 +1,213 @@
+"""The sat2map layout, synthesised: pairs side by side, one georeferenced scene, a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.warp import transform as warp_points
+from rasterio.windows import Window
+
+from eo_contrast.errors import InputError
+from eo_contrast.files import refuse_existing, whole_folder
+from eo_contrast.progress import Advance
+from eo_contrast.synth.cartography import class_shares, render_map
+from eo_contrast.synth.places import (
+    scene_place,
+    tag_of,
+    tag_shares,
+    testing_places,
+    training_places,
+)
+from eo_contrast.synth.sensors import halo_pixels, render_aerial
+from eo_contrast.synth.world import CRS, Extent, LandClass, World, land_cover
+
+LEAST_SIZE = 32
+LEAST_TEST_PAIRS = 4
+RESOLUTION_RANGE_M = (0.25, 16.0)
+SCENE_WINDOW = 512
+COLUMNS = (
+    "file", "set", "split", "share_water", "share_park", "share_motorway", "share_road_white",
+    "share_other", "tag", "share_road_colour", "share_building", "lon", "lat",
+)  # fmt: skip
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sat2mapPlan:
+    """What to synthesise.
+
+    Attributes:
+        pairs: training pairs, >= 1; a fifth as many, at least 4, are made for testing.
+        size: side of a picture in pixels, >= 32.
+        seed: which world.
+        scene_size: side of the scene in pixels, >= 32.
+        ground_resolution: metres a pixel, 0.25..16.
+
+    Raises: InputError: a value is out of its range.
+    """
+
+    pairs: int = 64
+    size: int = 256
+    seed: int = 0
+    scene_size: int = 1024
+    ground_resolution: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise InputError(f"--pairs {self.pairs}: no pair to make; give 1 or more")
+        for option, value in (("--size", self.size), ("--scene-size", self.scene_size)):
+            if value < LEAST_SIZE:
+                raise InputError(f"{option} {value}: too small; give {LEAST_SIZE} pixels or more")
+        least, most = RESOLUTION_RANGE_M
+        if not least <= self.ground_resolution <= most:
+            raise InputError(
+                f"--ground-resolution {self.ground_resolution:g}: give metres a pixel "
+                f"from {least:g} to {most:g}"
+            )
+
+    @property
+    def test_pairs(self) -> int:
+        """How many pairs are made for testing."""
+        return max(LEAST_TEST_PAIRS, self.pairs // 5)
+
+    @property
+    def steps(self) -> int:
+        """Units of work that :func:`write_sat2map` reports: pairs and scene windows."""
+        return self.pairs + self.test_pairs + len(list(_windows(self.scene_size)))
+
+
+def write_sat2map(
+    folder: Path, plan: Sat2mapPlan, advance: Advance, *, overwrite: bool = False
+) -> None:
+    """Write ``train/ test/ scene.tif scene_map.tif pairs.csv`` into ``folder``, whole or not.
+
+    Args:
+        advance: told after each pair and each window of the scene.
+
+    Raises:
+        InputError: ``folder`` exists and ``overwrite`` is false.
+        WorldError: the disk is full or failing.
+    """
+    refuse_existing(folder, overwrite=overwrite)
+    world = World(plan.seed, plan.ground_resolution)
+    with whole_folder(folder) as partial:
+        rows = []
+        for done, row in enumerate(_write_pairs(partial, world, plan), start=1):
+            rows.append(row)
+            advance(done, str(row["tag"]))
+        _write_table(partial / "pairs.csv", rows)
+        extent = scene_place(world, scene_size=plan.scene_size)
+        for done, _ in enumerate(_write_scene(partial, world, extent), start=len(rows) + 1):
+            advance(done, "scene")
+
+
+def picture_pair(world: World, extent: Extent) -> tuple[Pixels, Pixels]:
+    """Satellite-like picture and map of one extent, each (height, width, 3) uint8 RGB."""
+    cover = land_cover(world, extent, halo=halo_pixels(world.ground_resolution))
+    return render_aerial(cover), render_map(cover)
+
+
+def _write_pairs(folder: Path, world: World, plan: Sat2mapPlan) -> Iterator[dict[str, object]]:
+    """Write every pair; yields each one's row of the table."""
+    splits = {
+        "train": training_places(
+            world, count=plan.pairs, size=plan.size, scene_size=plan.scene_size
+        ),
+        "test": testing_places(world, count=plan.test_pairs, size=plan.size),
+    }
+    for split, extents in splits.items():
+        (folder / split).mkdir()
+        for index, extent in enumerate(extents):
+            aerial, drawn = picture_pair(world, extent)
+            name = f"{split}/{index:05d}.png"
+            Image.fromarray(np.hstack([aerial, drawn])).save(folder / name)
+            yield _row(name, split, drawn, _lon_lat(world, extent))
+
+
+def _row(name: str, split: str, drawn: Pixels, lon_lat: tuple[float, float]) -> dict[str, object]:
+    shares = class_shares(drawn)
+    grouped = tag_shares(shares)
+    coloured = shares[LandClass.ROAD_SECONDARY] + shares[LandClass.ROAD_PRIMARY]
+    white = shares[LandClass.ROAD_MINOR]
+    other = 1 - grouped["water"] - grouped["park"] - grouped["highway"] - white
+    return {
+        "file": name,
+        "set": "synthetic",
+        "split": split,
+        "share_water": round(grouped["water"], 4),
+        "share_park": round(grouped["park"], 4),
+        "share_motorway": round(grouped["highway"], 4),
+        "share_road_white": round(white, 4),
+        "share_other": round(other, 4),
+        "tag": tag_of(shares),
+        "share_road_colour": round(coloured, 4),
+        "share_building": round(grouped["dense_urban"], 4),
+        "lon": round(lon_lat[0], 5),
+        "lat": round(lon_lat[1], 5),
+    }
+
+
+def _lon_lat(world: World, extent: Extent) -> tuple[float, float]:
+    """WGS 84 degrees of an extent's middle."""
+    east, north = world.transform(extent) * (extent.width / 2, extent.height / 2)
+    (lon,), (lat,) = warp_points(CRS, "EPSG:4326", [east], [north])[:2]
+    return lon, lat
+
+
+def _write_table(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _write_scene(folder: Path, world: World, extent: Extent) -> Iterator[Window]:
+    """Write the scene and its true map window by window; yields each window once written."""
+    profile = {
+        "driver": "GTiff",
+        "height": extent.height,
+        "width": extent.width,
+        "count": 3,
+        "dtype": "uint8",
+        "crs": CRS,
+        "transform": world.transform(extent),
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "compress": "deflate",
+        "predictor": 2,
+        "photometric": "RGB",
+        "BIGTIFF": "IF_SAFER",
+    }
+    with (
+        rasterio.open(folder / "scene.tif", "w", **profile) as scene,
+        rasterio.open(folder / "scene_map.tif", "w", **profile) as true_map,
+    ):
+        for dataset in (scene, true_map):
+            dataset.descriptions = ("red", "green", "blue")
+        for window in _windows(extent.height):
+            part = Extent(
+                extent.row + window.row_off,
+                extent.column + window.col_off,
+                window.height,
+                window.width,
+            )
+            for dataset, pixels in zip((scene, true_map), picture_pair(world, part), strict=True):
+                dataset.write(np.moveaxis(pixels, -1, 0), window=window)
+            yield window
+
+
+def _windows(side: int) -> Iterator[Window]:
+    """Cut a square scene into windows of whole GeoTIFF tiles, row by row."""
+    for row in range(0, side, SCENE_WINDOW):
+        for column in range(0, side, SCENE_WINDOW):
+            height, width = min(SCENE_WINDOW, side - row), min(SCENE_WINDOW, side - column)
+            yield Window(column, row, width, height)
