@@ -177,32 +177,43 @@ def _edge_distances(
     sites: _Sites, place: tuple[Integers, Integers], x: Metres, y: Metres
 ) -> NDArray[np.float32]:
     """Distance to the perpendicular bisector with each neighbour, least per road rank."""
-    own_x, own_y = sites.x[place], sites.y[place]
-    distance = np.full((3, *x.shape), np.inf, dtype=np.float32)
+    flat = np.ravel_multi_index(place, sites.x.shape).reshape(-1)
+    members = np.argsort(flat, kind="stable")
+    present, first = np.unique(flat[members], return_index=True)
+    distance = np.full((3, flat.size), np.inf, dtype=np.float32)
+    for site, inside in zip(present.tolist(), np.split(members, first[1:]), strict=True):
+        own = np.unravel_index(site, sites.x.shape)
+        east = x.reshape(-1)[inside] - sites.x[own]
+        north = y.reshape(-1)[inside] - sites.y[own]
+        distance[:, inside] = _edges_of_one(sites, own, east, north)
+    return distance.reshape(3, *x.shape)
+
+
+def _edges_of_one(
+    sites: _Sites, own: tuple[np.intp, ...], east: Metres, north: Metres
+) -> NDArray[np.float32]:
+    """Edge distances (3, n) of positions within one district, given from its centre."""
+    least = np.full((3, east.size), np.inf)
     for up in (-2, -1, 0, 1, 2):
         for right in (-2, -1, 0, 1, 2):
             if up == right == 0:
                 continue
-            other = (place[0] + up, place[1] + right)
-            gap_x, gap_y = sites.x[other] - own_x, sites.y[other] - own_y
-            along = gap_x * (0.5 * (sites.x[other] + own_x) - x)
-            along += gap_y * (0.5 * (sites.y[other] + own_y) - y)
-            metres = (along / np.sqrt(gap_x**2 + gap_y**2)).astype(np.float32)
-            rank = _edge_rank(sites, place, other)
-            for choice in range(3):
-                here = np.where(rank == choice, metres, np.float32(np.inf))
-                np.minimum(distance[choice], here, out=distance[choice])
-    return distance
+            other = (own[0] + up, own[1] + right)
+            gap_x, gap_y = sites.x[other] - sites.x[own], sites.y[other] - sites.y[own]
+            length = np.sqrt(gap_x**2 + gap_y**2)
+            metres = 0.5 * length - (gap_x / length) * east - (gap_y / length) * north
+            rank = _edge_rank(sites, own, other)
+            np.minimum(least[rank], metres, out=least[rank])
+    return least.astype(np.float32)
 
 
-def _edge_rank(
-    sites: _Sites, one: tuple[Integers, Integers], other: tuple[Integers, Integers]
-) -> NDArray[np.uint8]:
+def _edge_rank(sites: _Sites, one: tuple[np.intp, ...], other: tuple[np.intp, ...]) -> Rank:
     """Rank of the road between two districts, the same from either side."""
-    chance = units(sites.number[one] ^ sites.number[other])
-    rural = (sites.kind[one] < Kind.PARK) & (sites.kind[other] < Kind.PARK)
-    rank = np.where(chance < np.where(rural, 0.25, 0.7), Rank.SECONDARY, Rank.MINOR)
-    rank = np.where(sites.quarter[one] != sites.quarter[other], Rank.PRIMARY, rank)
-    # A through road crosses rivers, but around a lake's district it would end in the lake.
-    rank = np.where(sites.wet[one] | sites.wet[other], Rank.MINOR, rank)
-    return rank.astype(np.uint8)
+    # A through road crosses rivers, but beside a lake's district it would end in the lake.
+    if sites.wet[one] or sites.wet[other]:
+        return Rank.MINOR
+    if sites.quarter[one] != sites.quarter[other]:
+        return Rank.PRIMARY
+    rural = sites.kind[one] < Kind.PARK and sites.kind[other] < Kind.PARK
+    chance = float(units(sites.number[one] ^ sites.number[other]))
+    return Rank.SECONDARY if chance < (0.25 if rural else 0.7) else Rank.MINOR

@@ -8,15 +8,15 @@ window it was computed in, nor on the machine.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint64]
-Floats = NDArray[np.floating]
-Field = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float32]]
-"""``field(x, y)``: a value at each position, in metres east and north."""
+Metres = NDArray[np.float64]
+Noise = NDArray[np.float32]
+
+NOISE_GAIN = 1.5
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -70,76 +70,129 @@ def directions(turns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     return (1 - square) / (1 + square), 2 * turns / (1 + square)
 
 
-def smooth_noise(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, scale: float, seed: int
-) -> NDArray[np.float32]:
+def smooth_noise(x: Metres, y: Metres, *, scale: float, seed: int) -> Noise:
     """Gradient noise (Perlin 2002) with one bump every ``scale`` metres.
 
     Args:
-        x, y: positions in metres, broadcastable against each other.
+        x, y: positions in metres: a row (1, W) and a column (H, 1) of a grid, which is
+            the faster, or any two arrays of one shape.
         scale: lattice spacing in metres.
         seed: which noise.
 
     Returns: float32 of the broadcast shape, about -1..1, mean 0.
     """
-    column, row = np.floor(x / scale), np.floor(y / scale)
-    u, v = (x / scale - column).astype(np.float32), (y / scale - row).astype(np.float32)
-    left, bottom = int(column.min()), int(row.min())
-    lattice_columns = np.arange(left, int(column.max()) + 2)
-    lattice_rows = np.arange(bottom, int(row.max()) + 2)
-    bits = hash_bits(seed, lattice_rows[:, None], lattice_columns[None, :])
-    cosine, sine = directions(units(bits))
-    # The two low bits turn the first quadrant's direction into any of the four.
-    east = np.where(bits & np.uint64(1), cosine, -cosine).astype(np.float32)
-    north = np.where(bits & np.uint64(2), sine, -sine).astype(np.float32)
-    column_index, row_index = column.astype(np.int64) - left, row.astype(np.int64) - bottom
-
-    def corner(right: int, up: int) -> NDArray[np.float32]:
-        place = (row_index + up, column_index + right)
-        value = east[place] * (u - np.float32(right)) + north[place] * (v - np.float32(up))
-        return np.asarray(value, dtype=np.float32)
-
-    fade_u, fade_v = _fade(u), _fade(v)
-    low = corner(0, 0) * (1 - fade_u) + corner(1, 0) * fade_u
-    high = corner(0, 1) * (1 - fade_u) + corner(1, 1) * fade_u
-    noise: NDArray[np.float32] = (low * (1 - fade_v) + high * fade_v) * np.float32(1.5)
-    return noise
+    value, _, _ = _noise_and_slope(x, y, scale=scale, seed=seed, sloped=False)
+    return value
 
 
-def fractal_noise(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, scale: float, seed: int, octaves: int
-) -> NDArray[np.float32]:
+def fractal_noise(x: Metres, y: Metres, *, scale: float, seed: int, octaves: int) -> Noise:
     """Sum of ``octaves`` noises, each at half the scale and half the weight of the one before.
 
     Returns: float32, about -1..1, mean 0.
     """
     total = smooth_noise(x, y, scale=scale, seed=seed)
     for octave in range(1, octaves):
-        finer = scale / 2**octave
-        shift = _OCTAVE_SHIFT * octave * finer
+        finer, shift = _finer(scale, octave)
         noise = smooth_noise(x + shift, y - shift, scale=finer, seed=seed + octave)
         total = total + noise * np.float32(0.5**octave)
     return total
 
 
-def level_set_distance(
-    field: Field, x: NDArray[np.float64], y: NDArray[np.float64], *, step: float
-) -> NDArray[np.float32]:
-    """First-order signed distance to where ``field`` is zero: value over slope.
+def level_distance(
+    x: Metres, y: Metres, *, level: float | Noise, scale: float, seed: int, octaves: int
+) -> Noise:
+    """Signed distance to where a fractal noise crosses ``level``: excess over slope.
 
-    Good near the zero line, where it is used; far away it only grows.
+    First order: good near the crossing, where it is used; far away it only grows.
 
     Args:
-        field: a smooth function of position.
-        step: metres of the finite difference, small against the field's bumps.
+        level: number, or array of the broadcast shape.
 
-    Returns: float32 metres, of the field's sign.
+    Returns: float32 metres, positive where the noise lies above the level.
     """
-    value = field(x, y)
-    slope_x = (field(x + step, y) - value) / np.float32(step)
-    slope_y = (field(x, y + step) - value) / np.float32(step)
-    return value / np.sqrt(slope_x * slope_x + slope_y * slope_y + np.float32(1e-12))
+    value, slope_x, slope_y = _noise_and_slope(x, y, scale=scale, seed=seed, sloped=True)
+    for octave in range(1, octaves):
+        finer, shift = _finer(scale, octave)
+        weight = np.float32(0.5**octave)
+        more = _noise_and_slope(x + shift, y - shift, scale=finer, seed=seed + octave, sloped=True)
+        value, slope_x, slope_y = (
+            total + weight * part
+            for total, part in zip((value, slope_x, slope_y), more, strict=True)
+        )
+    steepness = np.sqrt(slope_x * slope_x + slope_y * slope_y + np.float32(1e-12))
+    distance: Noise = (value - np.asarray(level, dtype=np.float32)) / steepness
+    return distance
 
 
-def _fade(t: NDArray[np.float32]) -> NDArray[np.float32]:
+def _finer(scale: float, octave: int) -> tuple[float, float]:
+    finer = scale / 2**octave
+    return finer, _OCTAVE_SHIFT * octave * finer
+
+
+def _noise_and_slope(
+    x: Metres, y: Metres, *, scale: float, seed: int, sloped: bool
+) -> tuple[Noise, Noise, Noise]:
+    """Gradient noise and, if ``sloped``, its derivatives a metre east and north.
+
+    On one lattice row, noise is ``a(x) + b(x) * v`` for the height ``v`` above it; on a
+    grid, ``a`` and ``b`` need to be computed once a lattice row, not once a pixel.
+    """
+    column, row = np.floor(x / scale), np.floor(y / scale)
+    u, v = (x / scale - column).astype(np.float32), (y / scale - row).astype(np.float32)
+    left, bottom = int(column.min()), int(row.min())
+    east, north = _lattice(
+        seed,
+        np.arange(bottom, int(row.max()) + 2)[:, None],
+        np.arange(left, int(column.max()) + 2)[None, :],
+    )
+    column_index, row_index = column.astype(np.int64) - left, row.astype(np.int64) - bottom
+    on_grid = x.ndim == y.ndim == 2 and x.shape[0] == 1 and y.shape[1] == 1
+    fade, steep = _fade(u), _fade_slope(u)
+
+    def along(values: Noise, up: int, right: int) -> Noise:
+        picked_columns = column_index + right
+        if on_grid:
+            return values[:, picked_columns[0]]
+        return values[row_index + up, picked_columns]
+
+    def strip(up: int) -> list[Noise]:
+        """``a, b`` and their derivatives by ``u``, on the lattice row ``up`` above."""
+        east_0, east_1 = along(east, up, 0), along(east, up, 1)
+        north_0, north_1 = along(north, up, 0), along(north, up, 1)
+        start, rise = east_0 * u, east_1 * (u - 1) - east_0 * u
+        parts = [start + fade * rise, north_0 + fade * (north_1 - north_0)]
+        if sloped:
+            parts.append(east_0 + fade * (east_1 - east_0) + steep * rise)
+            parts.append(steep * (north_1 - north_0))
+        return [part[row_index[:, 0] + up] for part in parts] if on_grid else parts
+
+    low, high = strip(0), strip(1)
+    fade_v = _fade(v)
+    below, gap = low[0] + low[1] * v, high[0] + high[1] * (v - 1)
+    gap = gap - below
+    gain = np.float32(NOISE_GAIN)
+    value: Noise = gain * (below + fade_v * gap)
+    if not sloped:
+        return value, value, value
+    slope_x, above_x = low[2] + low[3] * v, high[2] + high[3] * (v - 1)
+    per_metre = np.float32(NOISE_GAIN / scale)
+    slope_x = per_metre * (slope_x + fade_v * (above_x - slope_x))
+    slope_y = per_metre * (low[1] + fade_v * (high[1] - low[1]) + _fade_slope(v) * gap)
+    return value, slope_x, slope_y
+
+
+def _lattice(seed: int, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Noise, Noise]:
+    """A unit vector for each lattice point: its east and north parts."""
+    bits = hash_bits(seed, rows, columns)
+    cosine, sine = directions(units(bits))
+    # The two low bits turn the first quadrant's direction into any of the four.
+    east = np.where(bits & np.uint64(1), cosine, -cosine).astype(np.float32)
+    return east, np.where(bits & np.uint64(2), sine, -sine).astype(np.float32)
+
+
+def _fade(t: Noise) -> Noise:
     return t * t * t * (t * (t * np.float32(6) - np.float32(15)) + np.float32(10))
+
+
+def _fade_slope(t: Noise) -> Noise:
+    return np.float32(30) * t * t * (t * (t - np.float32(2)) + np.float32(1))

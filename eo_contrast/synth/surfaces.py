@@ -231,11 +231,6 @@ def _with_roads(cover: LandCover, pixels: Image) -> Image:
 
 def _lane_hints(surface: Image, rank: Rank, distance: Layer, pixel_m: float) -> Image:
     """Paint and medians, as faint as they are at a metre or two a pixel."""
-    lines = {
-        Rank.SECONDARY: (0.0,),
-        Rank.PRIMARY: (0.0, 7.0),
-        Rank.MOTORWAY: (3.6, 7.0, 10.5, 14.0),
-    }
     paint = np.array(LANE_PAINT, dtype=np.float32)
     for offset in LANE_LINES_M.get(rank, ()):
         stroke = coverage(np.abs(distance - np.float32(offset)) - np.float32(0.35), pixel_m)

@@ -6,52 +6,48 @@ Each function is pure in (seed, position). Signed distances are negative inside.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eo_contrast.synth.noise import (
+    Metres,
+    Noise,
     fractal_noise,
-    level_set_distance,
+    level_distance,
     smooth_noise,
     stream,
 )
 
-Metres = NDArray[np.float64]
-Noise = NDArray[np.float32]
-
+# A level of 0 would pass through every lattice point of the noise.
+RIVER_LEVEL = -0.12
 LAKE_LEVEL = 0.5
-WIDEST_RIVER_M = 46.0
+MOTORWAY_LEVEL = 0.1
 NARROWEST_RIVER_M = 9.0
+BROAD_RIVER_M = 46.0
+WIDEST_RIVER_M = 90.0
 
 
 def water_distance(seed: int, x: Metres, y: Metres) -> Noise:
     """Signed distance to the shore of the nearest river or lake, negative in the water."""
-
-    def river(x: Metres, y: Metres) -> Noise:
-        return fractal_noise(
-            x, y, scale=3100.0, seed=stream(seed, "river"), octaves=4
-        ) + np.float32(0.12)
-
-    def lake(x: Metres, y: Metres) -> Noise:
-        noise = fractal_noise(x, y, scale=1700.0, seed=stream(seed, "lake"), octaves=4)
-        return np.float32(LAKE_LEVEL) - noise
-
-    breadth = smooth_noise(x, y, scale=4300.0, seed=stream(seed, "river breadth")) + np.float32(0.5)
+    breadth = smooth_noise(x, y, scale=4300.0, seed=stream(seed, "river breadth"))
     half_width = np.clip(
-        breadth * np.float32(WIDEST_RIVER_M), np.float32(NARROWEST_RIVER_M), np.float32(90)
+        (breadth + np.float32(0.5)) * np.float32(BROAD_RIVER_M),
+        np.float32(NARROWEST_RIVER_M),
+        np.float32(WIDEST_RIVER_M),
     )
-    to_river = np.abs(level_set_distance(river, x, y, step=4.0)) - half_width
-    return np.minimum(to_river, level_set_distance(lake, x, y, step=4.0))
+    to_middle = level_distance(
+        x, y, level=RIVER_LEVEL, scale=3100.0, seed=stream(seed, "river"), octaves=4
+    )
+    into_lake = level_distance(
+        x, y, level=LAKE_LEVEL, scale=1700.0, seed=stream(seed, "lake"), octaves=4
+    )
+    return np.minimum(np.abs(to_middle) - half_width, -into_lake)
 
 
 def motorway_distance(seed: int, x: Metres, y: Metres) -> Noise:
     """Distance to the middle of the nearest motorway, >= 0."""
-
-    def course(x: Metres, y: Metres) -> Noise:
-        return fractal_noise(
-            x, y, scale=5200.0, seed=stream(seed, "motorway"), octaves=2
-        ) - np.float32(0.1)
-
-    return np.abs(level_set_distance(course, x, y, step=8.0))
+    course = level_distance(
+        x, y, level=MOTORWAY_LEVEL, scale=5200.0, seed=stream(seed, "motorway"), octaves=2
+    )
+    return np.abs(course)
 
 
 def wood_distance(seed: int, x: Metres, y: Metres, level: Noise) -> Noise:
@@ -60,12 +56,7 @@ def wood_distance(seed: int, x: Metres, y: Metres, level: Noise) -> Noise:
     Args:
         level: share of openness, same shape as the positions: about -1 all wood, 1 none.
     """
-
-    def density(x: Metres, y: Metres) -> Noise:
-        noise = fractal_noise(x, y, scale=520.0, seed=stream(seed, "wood"), octaves=4)
-        return level - noise
-
-    return level_set_distance(density, x, y, step=2.0)
+    return -level_distance(x, y, level=level, scale=520.0, seed=stream(seed, "wood"), octaves=4)
 
 
 def urbanity(seed: int, x: Metres, y: Metres) -> Noise:

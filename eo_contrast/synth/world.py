@@ -226,7 +226,5 @@ def _classes(
     return land_class
 
 
-def _by_kind(
-    values: dict[Kind, float] | dict[Kind, LandClass], kind: NDArray[np.uint8]
-) -> NDArray[np.float64]:
+def _by_kind(values: Mapping[Kind, float], kind: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.array([float(values[each]) for each in Kind])[kind]
