@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eo_contrast.synth.noise import directions, hash_bits, hash_units, stream, units
-from eo_contrast.synth.terrain import urbanity, water_distance
+from eo_contrast.synth.terrain import urbanity
 
 SPACING_M = 640.0
 JITTER = 0.36
@@ -73,7 +73,6 @@ class _Sites:
     number: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     quarter: NDArray[np.uint64]
-    wet: NDArray[np.bool_]
 
 
 def districts_at(seed: int, x: Metres, y: Metres) -> Districts:
@@ -107,7 +106,6 @@ def _sites(seed: int, rows: Integers, columns: Integers) -> _Sites:
     row, column = np.broadcast_arrays(rows[:, None], columns[None, :])
     x, y = _jittered(stream(seed, "district"), row, column, SPACING_M)
     number = hash_bits(stream(seed, "district number"), row, column)
-    wet = water_distance(seed, x, y) < -40.0
     return _Sites(
         first_row=int(rows[0]),
         first_column=int(columns[0]),
@@ -116,7 +114,6 @@ def _sites(seed: int, rows: Integers, columns: Integers) -> _Sites:
         number=number,
         kind=_kinds(seed, number, urbanity(seed, x, y)),
         quarter=_quarters(seed, x, y),
-        wet=wet,
     )
 
 
@@ -209,9 +206,6 @@ def _edges_of_one(
 
 def _edge_rank(sites: _Sites, one: tuple[np.intp, ...], other: tuple[np.intp, ...]) -> Rank:
     """Rank of the road between two districts, the same from either side."""
-    # A through road crosses rivers, but beside a lake's district it would end in the lake.
-    if sites.wet[one] or sites.wet[other]:
-        return Rank.MINOR
     if sites.quarter[one] != sites.quarter[other]:
         return Rank.PRIMARY
     rural = sites.kind[one] < Kind.PARK and sites.kind[other] < Kind.PARK

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eo_contrast.synth.cartography import coverage, without_halo
-from eo_contrast.synth.noise import directions, hash_units, smooth_noise, stream
+from eo_contrast.synth.noise import directions, fractal_noise, hash_units, smooth_noise, stream
 from eo_contrast.synth.surfaces import painted_ground, roof_colours, tree_density
 from eo_contrast.synth.trees import TALLEST_M, Crowns, crowns_over
 from eo_contrast.synth.world import LandCover
@@ -111,10 +111,15 @@ def _shifted(values: NDArray[np.float32], *, down: int, right: int) -> NDArray[n
 
 def _leaf_colours(cover: LandCover, crowns: Crowns, sun: Sun) -> NDArray[np.float32]:
     """Greens by tree and by stand, brighter on the sunny side of each crown."""
-    stand = smooth_noise(cover.x, cover.y, scale=170.0, seed=stream(cover.world.seed, "stand"))
-    mix = np.clip(0.5 * crowns.tone + 0.5 * (0.5 + 0.8 * stand), 0, 1)[..., None]
-    dark = np.array((46.0, 62.0, 36.0), dtype=np.float32)
-    light = np.array((92.0, 98.0, 54.0), dtype=np.float32)
+    seed = cover.world.seed
+    stand = fractal_noise(cover.x, cover.y, scale=210.0, seed=stream(seed, "stand"), octaves=3)
+    kind = smooth_noise(cover.x, cover.y, scale=2600.0, seed=stream(seed, "tree kind"))
+    mix = np.clip(0.55 * crowns.tone + 0.45 * (0.5 + stand), 0, 1)[..., None]
+    olive = np.clip(0.5 + 0.9 * kind, 0, 1)[..., None]
+    dark = np.array((38.0, 58.0, 34.0), dtype=np.float32)
+    dark = dark + olive * np.array((14.0, 2.0, 0.0), dtype=np.float32)
+    light = np.array((78.0, 98.0, 50.0), dtype=np.float32)
+    light = light + olive * np.array((18.0, 0.0, 6.0), dtype=np.float32)
     lit = -(crowns.east * np.float32(sun.east) + crowns.north * np.float32(sun.north))
     low = np.clip(crowns.height_m / np.float32(TALLEST_M), 0, 1)
     relief = np.float32(0.72) + np.float32(0.3) * lit + np.float32(0.3) * low

@@ -15,10 +15,10 @@ Layer = NDArray[np.float32]
 
 GROUND_COLOURS = {
     Kind.FIELDS: (128, 116, 88),
-    Kind.WOODLAND: (96, 98, 66),
-    Kind.MEADOW: (122, 122, 80),
-    Kind.PARK: (104, 114, 70),
-    Kind.SUBURB: (108, 108, 80),
+    Kind.WOODLAND: (92, 98, 64),
+    Kind.MEADOW: (118, 120, 80),
+    Kind.PARK: (94, 112, 66),
+    Kind.SUBURB: (96, 100, 74),
     Kind.COMMERCIAL: (124, 121, 117),
     Kind.CITY: (128, 124, 117),
 }
@@ -39,9 +39,9 @@ PAVEMENT = (160, 156, 149)
 VERGE = (112, 112, 78)
 LANE_PAINT = (214, 212, 204)
 ROAD_SURFACES = {
-    Rank.MINOR: (124, 122, 120),
-    Rank.SECONDARY: (114, 113, 112),
-    Rank.PRIMARY: (106, 105, 105),
+    Rank.MINOR: (142, 140, 136),
+    Rank.SECONDARY: (124, 123, 121),
+    Rank.PRIMARY: (112, 111, 110),
     Rank.MOTORWAY: (134, 131, 126),
 }
 PITCHED_ROOFS = (
@@ -67,16 +67,20 @@ LANE_LINES_M = {
     Rank.PRIMARY: (0.0, 7.0),
     Rank.MOTORWAY: (3.6, 7.0, 10.5, 14.0),
 }
-CARS = ((232, 232, 230), (60, 60, 64), (150, 40, 36), (70, 84, 110), (180, 182, 184))
+CARS = ((196, 196, 194), (66, 66, 70), (122, 72, 66), (84, 94, 110), (164, 166, 168))
 
+TRAFFIC = {Rank.SECONDARY: 0.03, Rank.PRIMARY: 0.05, Rank.MOTORWAY: 0.06}
+"""Share of a through road's cells, each :data:`CAR_CELL_M` wide, that hold a car."""
+
+CAR_CELL_M = 4.0
 STALL_M = 2.8
 PARKING_PERIOD_M = 17.0
 ROW_M = 6.0
 TREES = {
     Kind.FIELDS: 0.004,
     Kind.WOODLAND: 0.12,
-    Kind.MEADOW: 0.03,
-    Kind.PARK: 0.16,
+    Kind.MEADOW: 0.02,
+    Kind.PARK: 0.11,
     Kind.SUBURB: 0.3,
     Kind.COMMERCIAL: 0.015,
     Kind.CITY: 0.07,
@@ -96,13 +100,15 @@ def tree_density(cover: LandCover) -> Layer:
     density = np.array([TREES[each] for each in Kind], dtype=np.float32)[kind]
     clumps = smooth_noise(cover.x, cover.y, scale=70.0, seed=stream(seed, "clumps"))
     leafiness = hash_units(stream(seed, "leafiness"), cover.districts.number)
-    density = density * np.clip(1 + np.float32(1.8) * clumps, 0, 3)
+    density = density * np.clip(0.7 + np.float32(3.2) * clumps, 0, 4)
     density = density * (0.3 + 1.5 * leafiness).astype(np.float32)
     density = np.where(cover.blocks.is_park, np.float32(0.3), density)
     density = np.where(_is_hedge(cover), np.float32(0.75), density)
     bank = (cover.water_m < 14) & (kind != Kind.CITY)
     density = np.where(bank, np.maximum(density, np.float32(0.4)), density)
-    density = np.where(cover.wood_m < 0, np.float32(0.97), density)
+    density = np.where(
+        cover.wood_m < 0, np.clip(np.float32(1.05) + np.float32(0.5) * clumps, 0, 1), density
+    )
     return np.where(_is_bare(cover), np.float32(0), density)
 
 
@@ -172,7 +178,7 @@ def _car_parks(cover: LandCover) -> Image:
     stall = np.floor(blocks.u / STALL_M).astype(np.int64)
     row = np.floor(blocks.v / (0.5 * PARKING_PERIOD_M)).astype(np.int64)
     bits = hash_bits(stream(seed, "stall"), blocks.number, stall, row)
-    busy = 0.15 + 0.6 * _block_chance(cover, "busy")
+    busy = 0.08 + 0.5 * _block_chance(cover, "busy")
     taken = (hash_units(stream(seed, "taken"), bits) < busy) & (place < 10.5)
     apart = (cover.buildings.distance_m > 7) & (blocks.border_m > 15)
     cars = _chosen(CARS, stream(seed, "car"), bits)
@@ -225,6 +231,7 @@ def _with_roads(cover: LandCover, pixels: Image) -> Image:
         surface = np.array(ROAD_SURFACES[rank], dtype=np.float32)
         surface = surface * (1 + np.float32(0.08) * wear)[..., None]
         surface = _lane_hints(surface, rank, distance, size)
+        surface = _traffic(cover, surface, rank)
         pixels = pixels + coverage(distance - half_width, size) * (surface - pixels)
     return pixels
 
@@ -239,6 +246,14 @@ def _lane_hints(surface: Image, rank: Rank, distance: Layer, pixel_m: float) -> 
         median = coverage(distance - np.float32(2.6), pixel_m)
         surface = surface + median * (np.array(VERGE, dtype=np.float32) - surface)
     return surface
+
+
+def _traffic(cover: LandCover, surface: Image, rank: Rank) -> Image:
+    """Cars on the lanes, one cell of the ground each, on through roads."""
+    share = TRAFFIC.get(rank, 0.0)
+    cars = _speckle(cover, "traffic", CAR_CELL_M, cover.x, cover.y)
+    bright = np.float32(60) * (cars < 0.65 * share) - np.float32(55) * (cars > 1 - 0.35 * share)
+    return surface + bright.astype(np.float32)[..., None]
 
 
 def _is_hedge(cover: LandCover) -> NDArray[np.bool_]:

@@ -25,8 +25,8 @@ BROAD_RIVER_M = 46.0
 WIDEST_RIVER_M = 90.0
 
 
-def water_distance(seed: int, x: Metres, y: Metres) -> Noise:
-    """Signed distance to the shore of the nearest river or lake, negative in the water."""
+def river_distance(seed: int, x: Metres, y: Metres) -> Noise:
+    """Signed distance to the bank of the nearest river, negative in it."""
     breadth = smooth_noise(x, y, scale=4300.0, seed=stream(seed, "river breadth"))
     half_width = np.clip(
         (breadth + np.float32(0.5)) * np.float32(BROAD_RIVER_M),
@@ -36,10 +36,19 @@ def water_distance(seed: int, x: Metres, y: Metres) -> Noise:
     to_middle = level_distance(
         x, y, level=RIVER_LEVEL, scale=3100.0, seed=stream(seed, "river"), octaves=4
     )
-    into_lake = level_distance(
+    return np.abs(to_middle) - half_width
+
+
+def lake_distance(seed: int, x: Metres, y: Metres) -> Noise:
+    """Signed distance to the shore of the nearest lake, negative in it."""
+    return -level_distance(
         x, y, level=LAKE_LEVEL, scale=1700.0, seed=stream(seed, "lake"), octaves=4
     )
-    return np.minimum(np.abs(to_middle) - half_width, -into_lake)
+
+
+def water_distance(seed: int, x: Metres, y: Metres) -> Noise:
+    """Signed distance to the shore of the nearest river or lake, negative in the water."""
+    return np.minimum(river_distance(seed, x, y), lake_distance(seed, x, y))
 
 
 def motorway_distance(seed: int, x: Metres, y: Metres) -> Noise:

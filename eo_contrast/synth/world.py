@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from eo_contrast.synth.blocks import Blocks, blocks_at
 from eo_contrast.synth.buildings import Buildings, buildings_at
 from eo_contrast.synth.districts import Districts, Kind, Rank, districts_at
-from eo_contrast.synth.terrain import bend, motorway_distance, water_distance, wood_distance
+from eo_contrast.synth.terrain import (
+    bend,
+    lake_distance,
+    motorway_distance,
+    river_distance,
+    water_distance,
+    wood_distance,
+)
 
 CRS = "EPSG:32632"
 ORIGIN_EAST_M = 500_000.0
@@ -153,10 +160,11 @@ def land_cover(world: World, extent: Extent, *, halo: int = 0) -> LandCover:
     plan_x, plan_y = x + east, y + north
     districts = districts_at(seed, plan_x, plan_y)
     blocks = blocks_at(seed, districts)
-    water = water_distance(seed, x, y)
+    river, lake = river_distance(seed, x, y), lake_distance(seed, x, y)
+    water = np.minimum(river, lake)
     level = _by_kind(WOOD_LEVEL, districts.kind).astype(np.float32)
     wood = wood_distance(seed, x, y, level)
-    roads = _road_distances(districts, blocks, water, motorway_distance(seed, x, y))
+    roads = _road_distances(districts, blocks, river, lake, motorway_distance(seed, x, y))
     buildings = buildings_at(
         seed, plan_x, plan_y, districts, blocks, lambda px, py: _clearance(seed, px, py)
     )
@@ -181,15 +189,19 @@ def land_cover(world: World, extent: Extent, *, halo: int = 0) -> LandCover:
 def _road_distances(
     districts: Districts,
     blocks: Blocks,
-    water: NDArray[np.float32],
+    river: NDArray[np.float32],
+    lake: NDArray[np.float32],
     motorway: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Distances per rank; streets end at the shore and at the motorway, the rest crosses."""
+    """Distances per rank: streets end at any water and at the motorway, secondary roads
+    bridge rivers only, primary roads and motorways bridge lakes too.
+    """
+    far = np.float32(np.inf)
     minor = np.minimum(blocks.street_m, districts.edge_m[Rank.MINOR])
-    blocked = (water < 5.0) | (motorway < ROAD_HALF_WIDTH_M[Rank.MOTORWAY] + 12.0)
-    minor = np.where(blocked, np.float32(np.inf), minor)
-    secondary, primary = districts.edge_m[Rank.SECONDARY], districts.edge_m[Rank.PRIMARY]
-    return np.stack([minor, secondary, primary, motorway])
+    beside_motorway = motorway < ROAD_HALF_WIDTH_M[Rank.MOTORWAY] + 12.0
+    minor = np.where((np.minimum(river, lake) < 5.0) | beside_motorway, far, minor)
+    secondary = np.where(lake < 5.0, far, districts.edge_m[Rank.SECONDARY])
+    return np.stack([minor, secondary, districts.edge_m[Rank.PRIMARY], motorway])
 
 
 def _clearance(
