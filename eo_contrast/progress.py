@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Advance = Callable[[int, str], None]
-"""``advance(done, note)``: ``done`` units are finished in all; ``note`` is shown beside."""
+
+class Advance(Protocol):
+    """Reports progress: ``done`` units are finished in all; ``note`` is shown beside."""
+
+    def __call__(self, done: int, note: str = "", /) -> None: ...
+
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -27,7 +32,7 @@ def progress(
         quiet: show nothing.
     """
     if quiet:
-        yield lambda _done, _note="": None
+        yield _silence
     elif sys.stderr.isatty():
         with _bar(description, total, unit, done) as advance:
             yield advance
@@ -64,6 +69,10 @@ def _bar(description: str, total: int, unit: str, done: int) -> Iterator[Advance
             bar.update(task, completed=finished, note=note)
 
         yield advance
+
+
+def _silence(_done: int, _note: str = "") -> None:
+    return None
 
 
 def _lines(description: str, total: int, unit: str, done: int) -> Advance:

@@ -75,7 +75,8 @@ class PixelDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         hidden = self.activation1(self.conv1(image))
-        return self.conv3(self.activation2(self.norm2(self.conv2(hidden))))
+        logits: Tensor = self.conv3(self.activation2(self.norm2(self.conv2(hidden))))
+        return logits
 
 
 def build_discriminator(config: DiscriminatorConfig) -> nn.Module:

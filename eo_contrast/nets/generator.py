@@ -41,8 +41,9 @@ class ResidualBlock(nn.Module):
         self.norm2 = InstanceNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.activation(self.norm1(self.conv1(self.pad(x))))
-        return x + self.norm2(self.conv2(self.pad(inner)))
+        inner: Tensor = self.activation(self.norm1(self.conv1(self.pad(x))))
+        residual: Tensor = self.norm2(self.conv2(self.pad(inner)))
+        return x + residual
 
 
 class ResnetGenerator(nn.Module):
@@ -81,10 +82,11 @@ class ResnetGenerator(nn.Module):
             ValueError: a tap is no element of this generator.
         """
         features = {}
-        for name, x in self._walk(x, taps):
+        output = x
+        for name, output in self._walk(x, taps):
             if name in taps:
-                features[name] = x
-        return x, features
+                features[name] = output
+        return output, features
 
     def encode(self, x: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
         """The features alone: computation ends at the last tap.
@@ -93,9 +95,9 @@ class ResnetGenerator(nn.Module):
             ValueError: a tap is no element of this generator, or there is none.
         """
         features: dict[str, Tensor] = {}
-        for name, x in self._walk(x, taps):
+        for name, feature in self._walk(x, taps):
             if name in taps:
-                features[name] = x
+                features[name] = feature
             if len(features) == len(set(taps)) > 0:
                 return features
         raise ValueError("encode needs at least one tap")

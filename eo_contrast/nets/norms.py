@@ -46,7 +46,7 @@ class InstanceNorm(nn.Module):
         return instance_norm(x, self.eps)
 
     def _normalise_by(self, statistics: Tensor, x: Tensor) -> Tensor:
-        mean, variance = statistics.to(x.dtype)[:, None, :, None, None]
+        mean, variance = statistics.to(x.dtype)[:, None, :, None, None].unbind()
         return (x - mean) * torch.rsqrt(variance + self.eps)
 
 

@@ -90,8 +90,9 @@ def gradient_penalty(
     logits = discriminator(at)
     (slope,) = torch.autograd.grad(logits.sum(), at, create_graph=True)
     # The root has no gradient at zero; the published code shifts every component.
-    length = (slope.flatten(1) + 1e-16).norm(dim=1)
-    return weight * (length - constant).square().mean()
+    length = torch.linalg.vector_norm(slope.flatten(1) + 1e-16, dim=1)
+    penalty: Tensor = weight * (length - constant).square().mean()
+    return penalty
 
 
 def mixed_images(real: Tensor, fake: Tensor, share_real: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ def average_gradients(fabric: Fabric, nets: Iterable[nn.Module]) -> None:
     gradients = [p.grad for net in nets for p in net.parameters() if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     mean = cast(Tensor, fabric.all_reduce(flat, reduce_op="mean"))
-    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+    parts = torch.split(mean, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
 
 

@@ -25,6 +25,9 @@ class LossConfig(Config):
     identity: bool = Field(True, description="PatchNCE also between a map and its translation")
     flip_equivariance: bool = Field(False, description="mirror half of the sources")
     temperature: float = Field(0.07, gt=0)
+    lambda_paired: float = Field(
+        0.0, ge=0, description="mean absolute error to the true map; wants data.aligned"
+    )
     whole_batch_negatives: bool = Field(False, description="negatives from all images")
     weighting: WeightingConfig = WeightingConfig()
     lambda_gradient_penalty: float = Field(10.0, ge=0, description="used by wgan-gp alone")
@@ -60,6 +63,9 @@ class TrainingDataConfig(Config):
     satellite_side: Literal["left", "right"] = Field("left", description="of side-by-side files")
     batch_size: int = Field(1, ge=1, description="images a step, over all processes")
     balance: Literal["none", "tag", "tag-matched"] = "none"
+    aligned: bool = Field(
+        False, description="draw each source with its own map: for tiles that are true pairs"
+    )
     crop: CropConfig = CropConfig(
         load_size=286, crop_size=256, flip_horizontal=True, flip_vertical=False, quarter_turns=False
     )
@@ -122,6 +128,11 @@ class TranslatorConfig(Config):
                 f"loss.identity feeds maps to the generator, but generator.bands_in is "
                 f"{self.generator.bands_in} and bands_out {self.generator.bands_out}; "
                 "set loss.identity to false"
+            )
+        if self.loss.lambda_paired > 0 and not self.data.aligned:
+            raise ValueError(
+                f"loss.lambda_paired is {self.loss.lambda_paired}, but data.aligned is false: "
+                "sources would be compared with maps of other places; set data.aligned to true"
             )
         if self.discriminator.bands != self.generator.bands_out:
             raise ValueError(

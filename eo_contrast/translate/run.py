@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from eo_contrast.evaluate.map_agreement import load_palette
 from eo_contrast.files import refuse_existing
 from eo_contrast.training.card import MODEL_FILE, Card, save_model
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
-from eo_contrast.training.log import RunLog
+from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
 from eo_contrast.training.loop import launch
 from eo_contrast.training.schedule import total_steps
 from eo_contrast.translate.config import TranslatorConfig
@@ -74,7 +75,7 @@ def train_translator(
     steps_per_epoch = max(epoch_length(pairs) // data.batch_size, 1)
     last_step = options.steps or total_steps(steps_per_epoch, config.schedule)
     with disk_errors_named(run):
-        _lay_out(run, config)
+        _lay_out(run, config, resume=options.resume)
         metrics_bytes = int(checkpoint.get("metrics_bytes", 0))
         log = RunLog(
             run,
@@ -157,9 +158,27 @@ def _restore(training: Training, run: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _lay_out(run: Path, config: TranslatorConfig) -> None:
+def _lay_out(run: Path, config: TranslatorConfig, *, resume: bool) -> None:
+    if run.exists() and not resume:
+        _clear(run)
     (run / "samples").mkdir(parents=True, exist_ok=True)
     save_config(config, run / CONFIG_FILE)
+
+
+def _clear(run: Path) -> None:
+    # Only what a run writes is deleted: --overwrite on a wrong folder must not cost a home.
+    strangers = [entry for entry in run.iterdir() if not _belongs_to_a_run(entry.name)]
+    if strangers:
+        raise InputError(
+            f"{run}: holds {strangers[0].name}, which no training run makes; "
+            "choose another --out, or empty the folder yourself"
+        )
+    shutil.rmtree(run)
+
+
+def _belongs_to_a_run(name: str) -> bool:
+    made = {CONFIG_FILE, MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE, TIMINGS_FILE}
+    return name in made | {"report.html", "samples"} or name.startswith("events.")
 
 
 def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:

@@ -104,7 +104,9 @@ def training_step(
         )
     _update(training, fabric, of_discriminator["total"], ("discriminator",), learning_rate_factor)
     with frozen(nets.discriminator), fabric.autocast():
-        of_generator = recipe.generator_losses(nets, translated, draws=draws, loss=loss)
+        of_generator = recipe.generator_losses(
+            nets, translated, batch.b, draws=draws, loss=loss
+        )
     _update(
         training,
         fabric,
@@ -186,6 +188,7 @@ def _batches(
             batch_size=data.batch_size // fabric.world_size,
             crop=crop,
             balance=data.balance,
+            aligned=data.aligned,
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
@@ -250,7 +253,7 @@ def _named_for_log(
         "loss_generator": of_generator["total"],
     }
     names = {"adversarial": "loss_generator_adversarial", "nce": "loss_nce"}
-    names["nce_identity"] = "loss_nce_identity"
+    names |= {"nce_identity": "loss_nce_identity", "paired": "loss_paired"}
     for name, value in of_generator.items():
         if name in names or name.startswith("nce/"):
             values[names.get(name, name)] = value

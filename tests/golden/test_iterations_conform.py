@@ -37,7 +37,7 @@ def run_step(
     of_d["total"].backward()
     adams["discriminator"].step()
     with frozen(nets.discriminator):
-        of_g = cut.generator_losses(nets, translated, draws=draws, loss=loss)
+        of_g = cut.generator_losses(nets, translated, target, draws=draws, loss=loss)
     adams["generator"].zero_grad()
     adams["patch_sampler"].zero_grad()
     of_g["total"].backward()

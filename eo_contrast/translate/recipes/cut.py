@@ -141,12 +141,13 @@ def discriminator_losses(
 
 
 def generator_losses(
-    nets: Nets, translated: Translated, *, draws: Draws, loss: LossConfig
+    nets: Nets, translated: Translated, target: Tensor, *, draws: Draws, loss: LossConfig
 ) -> dict[str, Tensor]:
     """``total`` and its parts; the discriminator's parameters are expected to be frozen.
 
     total = lambda_adversarial * adversarial + nce, where nce = lambda_nce * NCE(x, G(x)),
-    with identity the mean of that and lambda_nce * NCE(y, G(y)).
+    with identity the mean of that and lambda_nce * NCE(y, G(y)). For sources that come with
+    their own map, lambda_paired * mean |G(x) - y| (pix2pix, eq. 3) is added.
     """
     batch = len(translated.fake)
     images = translated.fake
@@ -172,11 +173,16 @@ def generator_losses(
         losses["nce_identity"] = identity
         nce = (nce + identity) / 2
     losses["total"] = losses.get("adversarial", 0.0) + nce
+    if loss.lambda_paired > 0:
+        upright = translated.fake.flip(3) if draws.flip else translated.fake
+        losses["paired"] = loss.lambda_paired * (upright.float() - target).abs().mean()
+        losses["total"] = losses["total"] + losses["paired"]
     return losses
 
 
 def _project(nets: Nets, features: Mapping[str, Tensor], positions: Positions) -> dict[str, Tensor]:
-    return nets.patch_sampler(gather_patches(features, positions))
+    projected: dict[str, Tensor] = nets.patch_sampler(gather_patches(features, positions))
+    return projected
 
 
 def _nce(

@@ -1,0 +1,52 @@
+"""``eo-contrast bench``: measurements that a user can repeat."""
+
+from __future__ import annotations
+
+import click
+
+from eo_contrast.cli.options import Output, device_option, output_options
+
+
+@click.group(name="bench")
+def command() -> None:
+    """Measure speed and memory on this machine."""
+
+
+@command.command(name="train-step")
+@click.option("--recipe", default="fastcut", show_default=True, help="Name or YAML file.")
+@click.option("--size", default=256, show_default=True, type=click.IntRange(16))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Override one value.")
+@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1))
+@device_option
+@output_options
+def train_step(
+    recipe: str,
+    size: int,
+    overrides: tuple[str, ...],
+    repeats: int,
+    device: str,
+    output: Output,
+) -> None:
+    """Time one training step of a translator and count its operations.
+
+    \b
+    Example:
+      eo-contrast bench train-step --recipe cut --size 256
+    """
+    from eo_contrast.bench.train_step import bench_train_step
+    from eo_contrast.config import find_config, load_config
+    from eo_contrast.errors import InputError
+    from eo_contrast.translate.config import TranslatorConfig
+
+    if size % 4:
+        raise InputError(f"--size {size}: it must be a multiple of 4")
+    config = load_config(TranslatorConfig, find_config(recipe, "configs/translate"), overrides)
+    result = bench_train_step(config, size=size, device=device, repeats=repeats)
+    output.emit(result)
+    output.show(
+        f"{result['recipe']} at {size} px on {result['device']}, {result['threads']} threads: "
+        f"{result['flops'] / 1e9:.1f} GFLOP a step, {result['seconds_median']:.2f} s, "
+        f"{result['gflop_per_s']:.0f} of {result['peak_gflop_per_s']:.0f} GFLOP/s "
+        f"({100 * result['fraction_of_peak']:.0f} % of the convolution peak), "
+        f"peak {result['peak_rss_mib']:.0f} MiB"
+    )

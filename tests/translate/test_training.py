@@ -1,0 +1,217 @@
+"""A training run: whole, resumable bit for bit, the same however it is spread."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from conftest import TINY
+
+from eo_contrast.errors import InputError, Interrupted
+from eo_contrast.training.card import load_model, read_card
+from eo_contrast.training.checkpoint import load_checkpoint
+from eo_contrast.translate.config import TranslatorConfig
+from eo_contrast.translate.run import RunOptions, train_translator
+
+
+def config(**changes: Any) -> TranslatorConfig:
+    return TranslatorConfig.model_validate({**TINY, **changes})
+
+
+def assert_same_state(one: Any, other: Any, at: str = "") -> None:
+    assert type(one) is type(other), at
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), at
+        for key in one:
+            assert_same_state(one[key], other[key], f"{at}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), at
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_same_state(*pair, f"{at}/{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), at
+    else:
+        assert one == other, at
+
+
+def test_a_run_leaves_config_weights_checkpoint_metrics_and_pictures(tiles, tmp_path):
+    run = tmp_path / "run"
+    result = train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True))
+    assert result["steps"] == 12
+    assert result["losses"]["loss_nce"] > 0
+    names = {path.name for path in run.iterdir()}
+    assert {"config.yaml", "model.safetensors", "last.ckpt", "metrics.jsonl", "samples"} <= names
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["phase"] == "train"] == [3, 6, 9, 12]
+    assert [row["step"] for row in rows if row["phase"] == "watch"] == [4, 8, 12]
+    assert len(list((run / "samples").iterdir())) == 3
+    net, card = load_model(run)
+    assert card.architecture == config().generator
+    assert card.trained["steps"] == 12
+    assert net(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+
+
+def test_the_saved_config_gives_the_same_run_again(tiles, tmp_path):
+    options = RunOptions(device="cpu", quiet=True)
+    train_translator(config(), tiles, tmp_path / "one", options)
+    saved = yaml.safe_load((tmp_path / "one" / "config.yaml").read_text())
+    train_translator(TranslatorConfig.model_validate(saved), tiles, tmp_path / "two", options)
+    for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_saved_model_is_the_moving_average_not_the_last_weights(tiles, tmp_path):
+    run = tmp_path / "run"
+    train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True))
+    state = load_checkpoint(run / "last.ckpt")
+    saved = load_model(run)[0].state_dict()
+    assert_same_state(dict(saved), dict(state["averaged"]))
+    last = state["nets"]["generator"]
+    assert not torch.equal(saved["stem.conv.weight"], last["stem.conv.weight"])
+
+
+def test_stopping_by_sigterm_and_resuming_is_the_straight_run_bit_for_bit(tiles, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(TINY | {"schedule": {"unit": "steps", "constant": 200}}))
+    command = [sys.executable, "-m", "eo_contrast", "train-translator", str(file)]
+    command += ["--data", str(tiles), "--steps", "60", "--device", "cpu", "--quiet", "--out"]
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    subprocess.run([*command, str(straight)], check=True, timeout=120)
+    process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
+    wait_for_rows(broken / "metrics.jsonl", 2)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75, stderr
+    assert "--resume" in stderr
+    stopped_at = load_checkpoint(broken / "last.ckpt")["step"]
+    assert 0 < stopped_at < 60
+    subprocess.run([*command, str(broken), "--resume"], check=True, timeout=120)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
+    one, other = (load_checkpoint(run / "last.ckpt") for run in (straight, broken))
+    assert_same_state(one, other)
+
+
+def wait_for_rows(path: Path, rows: int, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if path.is_file() and path.read_text().count("\n") >= rows:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{path} did not reach {rows} rows")
+
+
+def test_resuming_after_the_metrics_ran_ahead_of_the_checkpoint_cuts_them(tiles, tmp_path):
+    options = RunOptions(device="cpu", quiet=True)
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train_translator(config(), tiles, straight, options)
+    train_translator(config(), tiles, broken, RunOptions(device="cpu", quiet=True, steps=5))
+    with (broken / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "phase": "train", "loss_')
+    train_translator(config(), tiles, broken, RunOptions(device="cpu", quiet=True, resume=True))
+    rows = [json.loads(line) for line in (broken / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 12
+    assert (straight / "model.safetensors").read_bytes() == (
+        broken / "model.safetensors"
+    ).read_bytes()
+
+
+def test_resuming_with_another_configuration_is_refused_by_key(tiles, tmp_path):
+    run = tmp_path / "run"
+    train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True, steps=5))
+    with pytest.raises(InputError, match="another seed"):
+        train_translator(
+            config(seed=1), tiles, run, RunOptions(device="cpu", quiet=True, resume=True)
+        )
+
+
+def test_an_existing_run_is_refused_and_untouched(tiles, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("mine")
+    with pytest.raises(InputError, match="--overwrite"):
+        train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True))
+    assert (run / "config.yaml").read_text() == "mine"
+
+
+def test_overwrite_does_not_delete_a_folder_that_is_no_run(tiles, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    options = RunOptions(device="cpu", quiet=True, overwrite=True)
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        train_translator(config(), tiles, tmp_path, options)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("recipe", ["cut", "fastcut"])
+def test_two_processes_take_the_step_of_the_doubled_batch(tiles, tmp_path, recipe):
+    values = {**TINY, "recipe": recipe, "average": None}
+    values["data"] = {**TINY["data"], "batch_size": 2}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(values))
+    common = ["-m", "eo_contrast", "train-translator", str(file), "--data", str(tiles)]
+    common += ["--steps", "2", "--device", "cpu", "--quiet", "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    subprocess.run([sys.executable, *common, str(one)], check=True, timeout=120, env=environment)
+    spread = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    spread += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    subprocess.run([*spread, *common, str(two)], check=True, timeout=180, env=environment)
+    whole, shared = (load_checkpoint(run / "last.ckpt")["optimizers"] for run in (one, two))
+    for name in whole:
+        for index, state in whole[name]["state"].items():
+            # The first moment after two steps is a sum of gradients, undisturbed by Adam's root.
+            gradient, other = state["exp_avg"], shared[name]["state"][index]["exp_avg"]
+            assert (gradient - other).abs().max() <= 1e-5 * max(gradient.abs().max(), 1e-3), name
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_a_batch_that_does_not_divide_among_the_processes_is_refused(monkeypatch):
+    from eo_contrast.translate import run
+
+    class TwoProcesses:
+        world_size = 2
+
+    with pytest.raises(InputError, match=r"data\.batch_size is 1"):
+        run._check_processes(config(), TwoProcesses())
+
+
+def test_a_signal_before_the_last_step_is_not_mistaken_for_success(tiles, tmp_path, monkeypatch):
+    from eo_contrast.training.loop import StopSignal
+
+    monkeypatch.setattr(StopSignal, "anywhere", lambda self, fabric: True)
+    with pytest.raises(Interrupted, match="step 1 of 12"):
+        train_translator(config(), tiles, tmp_path / "r", RunOptions(device="cpu", quiet=True))
+    assert load_checkpoint(tmp_path / "r" / "last.ckpt")["step"] == 1
+
+
+def test_ground_resolution_comes_from_tile_names_and_lands_on_the_card(shared, tmp_path):
+    root = shared / "data" / "sat2map"
+    values = {"data": {"crop": {"load_size": None, "crop_size": 32}, "split": "test"}}
+    options = RunOptions(device="cpu", quiet=True, steps=1)
+    train_translator(config(**values, watch={"images": 1}), root, tmp_path / "run", options)
+    resolution = read_card(tmp_path / "run").ground_resolution_m
+    assert resolution is not None
+    assert 1.6 <= resolution <= 2.15
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiles, tmp_path):
+    from eo_contrast.errors import WorldError
+
+    wild = config(optimizer={"lr": 1e30})
+    with pytest.raises(WorldError, match=r"optimizer\.lr"):
+        train_translator(wild, tiles, tmp_path / "run", RunOptions(device="cpu", quiet=True))
