@@ -183,6 +183,17 @@ def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
     )
 
 
+def common_nodata(meta: RasterMeta) -> float | None:
+    """The nodata value of all bands; None where there is none, or where bands differ."""
+    return meta.nodata[0] if meta.nodata and not nodata_differs(meta) else None
+
+
+def nodata_differs(meta: RasterMeta) -> bool:
+    """Whether bands have different nodata values, which a GeoTIFF cannot hold."""
+    # As text, since NaN does not equal itself.
+    return len({str(nodata) for nodata in meta.nodata}) > 1
+
+
 def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     """Height and width on the ground of the raster's central pixel, in metres.
 

@@ -20,11 +20,13 @@ from rasterio.windows import Window
 
 from eo_contrast.errors import WorldError
 from eo_contrast.files import whole_file
-from eo_contrast.raster.meta import RasterMeta, write_meta
+from eo_contrast.raster.meta import RasterMeta, common_nodata, write_meta
 from eo_contrast.raster.reader import Pixels
 
 Format = Literal["cog", "gtiff"]
 BLOCK = 512
+BEST_COMPRESSION = 50
+"""Maps rarely shrink more; a raster that needs it to fit the disk is refused at once."""
 
 
 class StripWriter:
@@ -80,6 +82,7 @@ def raster_written(
 
     Raises: WorldError: the disk is full or failing, or what was written does not read back.
     """
+    _refuse_small_disk(path, meta)
     with whole_file(path) as partial, _failures_named(path):
         scratch = path.with_name(f".{path.stem}.partial.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
@@ -95,6 +98,17 @@ def raster_written(
             finished.rename(partial)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse_small_disk(path: Path, meta: RasterMeta) -> None:
+    raw = meta.width * meta.height * meta.count * np.result_type(*meta.dtypes).itemsize
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    if raw / BEST_COMPRESSION > free:
+        raise WorldError(
+            f"{path}: {raw / 2**30:.1f} GiB of pixels cannot fit the {free / 2**30:.1f} GiB free "
+            "there; free some space or write elsewhere"
+        )
 
 
 def _strips_written(
@@ -113,7 +127,6 @@ def _strips_written(
 
 def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
     dtype = np.result_type(*meta.dtypes)
-    nodata = set(meta.nodata)
     options: dict[str, Any] = {
         "driver": "GTiff",
         "width": meta.width,
@@ -121,7 +134,7 @@ def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
         "count": meta.count,
         "dtype": dtype.name,
         "crs": meta.crs,
-        "nodata": nodata.pop() if len(nodata) == 1 else None,
+        "nodata": common_nodata(meta),
         "tiled": True,
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
@@ -153,8 +166,14 @@ def _finish_cog(strips: Path, finished: Path, meta: RasterMeta) -> None:
             BLOCKSIZE=BLOCK,
             RESAMPLING="MODE" if classes else "AVERAGE",
             BIGTIFF="IF_SAFER",
-            COPY_SRC_MDD="YES",
+            **({"COPY_SRC_MDD": "YES"} if _has_own_domains(meta) else {}),
         )
+
+
+def _has_own_domains(meta: RasterMeta) -> bool:
+    # GDAL's copy drops tag domains without COPY_SRC_MDD, and with it the bands' plain tags,
+    # so it is asked for only where there is a domain to lose.
+    return any(domain for tags in (meta.tags, *meta.band_tags) for domain in tags)
 
 
 def _verify(path: Path, checksums: list[int], *, masked: bool) -> None:

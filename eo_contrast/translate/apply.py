@@ -6,7 +6,7 @@ import hashlib
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,14 +25,19 @@ from eo_contrast.nets.generator import TOTAL_STRIDE, ResnetGenerator, receptive_
 from eo_contrast.nets.norms import collect_statistics, fix_statistics
 from eo_contrast.progress import progress
 from eo_contrast.raster.band_choice import choose_bands, parse_bands
-from eo_contrast.raster.meta import RasterMeta, as_picture, ground_pixel_size_m, on_grid
+from eo_contrast.raster.meta import (
+    RasterMeta,
+    as_picture,
+    ground_pixel_size_m,
+    nodata_differs,
+    on_grid,
+)
 from eo_contrast.raster.reader import Pixels, RasterSource, Source, alpha_band, open_raster
 from eo_contrast.raster.resample import ResampledSource, axis_map, resample_strips
 from eo_contrast.raster.writer import Format, raster_written
 from eo_contrast.training.card import Card, InputScaling, load_model, model_file
 
 IDENTITY = "identity"
-PROVENANCE_DOMAIN = "EO_CONTRAST"
 RESOLUTION_TOLERANCE = 0.1
 LIMITS = {"read": "reading", "infer": "network", "write": "writing"}
 
@@ -177,12 +182,15 @@ def translate_raster(
         tally = Tally()
         _run(job, out, model, options, tally, quiet=quiet)
     seconds = {"total": time.perf_counter() - began, **tally.seconds}
+    return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
+
+
+def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What a run took: seconds {total, read, infer, write}, peak_rss_mib, limited_by."""
     return {
-        **summary,
-        "skipped_tiles": tally.skipped_tiles,
         "seconds": {kind: round(value, 3) for kind, value in seconds.items()},
         "peak_rss_mib": _peak_rss_mib(),
-        "limited_by": LIMITS[max(tally.seconds, key=lambda kind: tally.seconds[kind])],
+        "limited_by": LIMITS[max(LIMITS, key=lambda kind: seconds[kind])],
     }
 
 
@@ -192,7 +200,7 @@ def _prepare_job(
     name = str(path)
     if model.card is None:
         source: Source = RasterSource(
-            dataset, meta, range(1, meta.count + 1), own_mask_only=not _mixed_nodata(meta)
+            dataset, meta, range(1, meta.count + 1), own_mask_only=not nodata_differs(meta)
         )
         meta_out = _as_copy(meta)
         remarks: tuple[str, ...] = ()
@@ -209,7 +217,8 @@ def _prepare_job(
         )
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
     provenance = _provenance(model, options, path.name)
-    meta_out = replace(meta_out, tags={**meta_out.tags, PROVENANCE_DOMAIN: provenance})
+    own_tags = {**meta_out.tags.get("", {}), **provenance}
+    meta_out = replace(meta_out, tags={**meta_out.tags, "": own_tags})
     return _Job(source=source, plan=plan, meta_out=meta_out, remarks=remarks)
 
 
@@ -300,22 +309,14 @@ def _refuse_unfit_values(
 
 def _as_copy(meta: RasterMeta) -> RasterMeta:
     """Metadata of a copy: a GeoTIFF holds one nodata, so several become a mask."""
-    return replace(meta, nodata=(None,) * meta.count) if _mixed_nodata(meta) else meta
-
-
-def _mixed_nodata(meta: RasterMeta) -> bool:
-    return len({str(nodata) for nodata in meta.nodata}) > 1
+    return replace(meta, nodata=(None,) * meta.count) if nodata_differs(meta) else meta
 
 
 def _provenance(model: Model, options: TranslateOptions, name: str) -> dict[str, str]:
-    tags = {
-        "SOFTWARE": f"eo-contrast {eo_contrast.__version__}",
-        "MODEL": model.name,
-        "SOURCE": name,
-    }
+    tags = {"software": f"eo-contrast {eo_contrast.__version__}", "source": name}
     if model.sha256 is not None:
-        tags |= {"MODEL_SHA256": model.sha256, "NORM": options.norm}
-    return tags
+        tags |= {"model": model.name, "model_sha256": model.sha256, "norm": options.norm}
+    return {f"EO_CONTRAST_{key.upper()}": value for key, value in tags.items()}
 
 
 def _refuse_same(source: Path, out: Path) -> None:

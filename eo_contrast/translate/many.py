@@ -9,6 +9,7 @@ from typing import Any
 
 from eo_contrast.errors import EoContrastError, InputError
 from eo_contrast.files import refuse_existing
+from eo_contrast.translate.apply import cost
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
 
@@ -25,7 +26,8 @@ def find_sources(source: str) -> list[Path] | None:
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in RASTER_SUFFIXES]
     elif not path.exists() and glob.has_magic(source):
-        found = [Path(match) for match in glob.glob(source, recursive=True)]
+        root = Path(path.anchor)
+        found = list(root.glob(str(path.relative_to(root))))
     else:
         return None
     sources = sorted(file for file in found if file.is_file())
@@ -41,7 +43,7 @@ def translate_many(
     """Translate each source into ``out/<its stem>.tif``.
 
     Returns: output, files (a summary each), failed ({path, error} each), and over all files
-        tiles and megapixels.
+        what :func:`translate_raster` tells of one, width and height apart.
     Raises: InputError: ``out`` exists, is a file, or two sources share a stem.
     """
     refuse_existing(out, overwrite=overwrite)
@@ -60,6 +62,18 @@ def translate_many(
         "failed": failed,
         "tiles": sum(file["tiles"] for file in files),
         "megapixels": round(sum(file["megapixels"] for file in files), 6),
+        **_cost_of_all(files),
+    }
+
+
+def _cost_of_all(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The sum over files; nothing when none was translated, as in a dry run."""
+    spent = [file["seconds"] for file in files if "seconds" in file]
+    if not spent:
+        return {}
+    return {
+        "skipped_tiles": sum(file["skipped_tiles"] for file in files),
+        **cost({kind: sum(seconds[kind] for seconds in spent) for kind in spent[0]}),
     }
 
 
