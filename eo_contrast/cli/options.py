@@ -71,9 +71,9 @@ def output_options(command: CommandT) -> CommandT:
 
 def overwrite_option(command: CommandT) -> CommandT:
     """Add ``--overwrite``; the command gets ``overwrite: bool``."""
-    return click.option(
-        "--overwrite", is_flag=True, help="Replace an output that already exists."
-    )(command)
+    return click.option("--overwrite", is_flag=True, help="Replace an output that already exists.")(
+        command
+    )
 
 
 def device_option(command: CommandT) -> CommandT:
