@@ -1,0 +1,133 @@
+"""Curves as SVG pictures: small, sharp at any size, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from eo_contrast.report.pictures import Picture, data_uri
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; yellow is too light here.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+INK, FAINT = "#333333", "#d9d9d6"
+INCHES = (4.6, 2.9)
+POINTS_PER_INCH = 72
+STYLE = {
+    "svg.hashsalt": "eo-contrast",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "path.simplify": True,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-3, 5),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: ``values[i]`` at training step ``steps[i]``; NaN leaves a gap."""
+
+    label: str
+    steps: Sequence[float]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line to compare curves with."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over training steps that share an axis.
+
+    Attributes:
+        title: what is shown, unit included.
+        note: one sentence on how to read it; goes below the picture.
+        from_zero: begin the value axis at 0.
+    """
+
+    title: str
+    note: str
+    curves: Sequence[Curve]
+    levels: Sequence[Level] = ()
+    from_zero: bool = False
+
+
+def drawn(chart: Chart) -> Picture | None:
+    """The chart as an SVG picture; None when no curve has a finite value."""
+    curves = [curve for curve in chart.curves if any(map(math.isfinite, curve.values))]
+    if not curves:
+        return None
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        for number, curve in enumerate(curves):
+            # one logged point is no line: it needs a mark to be seen
+            mark = "o" if len(curve.values) <= 12 else None
+            colour = COLOURS[number % len(COLOURS)]
+            style = "-" if number < len(COLOURS) else "--"
+            axes.plot(
+                curve.steps,
+                [value if math.isfinite(value) else math.nan for value in curve.values],
+                style,
+                color=colour,
+                linewidth=1.6,
+                marker=mark,
+                markersize=3.5,
+                label=curve.label,
+            )
+        for level in chart.levels:
+            axes.axhline(level.value, color=INK, linewidth=1, linestyle=":", label=level.label)
+        _dress(axes, chart, legend=len(curves) + len(chart.levels) > 1)
+        return Picture(
+            uri=data_uri(_svg(figure), "image/svg+xml"),
+            alt=f"{chart.title}: {', '.join(curve.label for curve in curves)}, over steps",
+            width=round(INCHES[0] * POINTS_PER_INCH),
+            height=round(INCHES[1] * POINTS_PER_INCH),
+        )
+
+
+def _dress(axes: Axes, chart: Chart, *, legend: bool) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.tick_params(length=0)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.margins(x=0.02)
+    if chart.from_zero:
+        axes.set_ylim(bottom=0)
+    if legend:
+        axes.figure.legend(
+            loc="outside upper left",
+            ncols=3,
+            frameon=False,
+            fontsize=8,
+            handlelength=1.4,
+            columnspacing=1.2,
+        )
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
