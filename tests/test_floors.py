@@ -124,7 +124,15 @@ def test_a_module_imports_downwards_only(path: Path) -> None:
 
 
 def test_imports_of_lower_floors_are_allowed() -> None:
-    source = "import torch\nimport eo_contrast\nprint(eo_contrast.__version__)\nfrom eo_contrast.nets.norms import InstanceNorm\nimport numpy"
+    source = """
+import numpy
+import torch
+
+import eo_contrast
+from eo_contrast.nets.norms import InstanceNorm
+
+print(eo_contrast.__version__)
+"""
     assert breaches(source, "eo_contrast.training.loop") == []
 
 
