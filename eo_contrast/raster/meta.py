@@ -177,7 +177,7 @@ def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
         meta,
         height=height,
         width=width,
-        transform=transform and transform * Affine.scale(across, down),
+        transform=transform and _scaled(transform, down, across),
         gcps=gcps,
         rpcs=meta.rpcs and _scaled_rpcs(meta.rpcs, down, across),
     )
@@ -206,7 +206,8 @@ def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     if meta.crs is None or meta.transform is None:
         return None
     row, column = meta.height / 2, meta.width / 2
-    corners = [meta.transform @ point for point in _cross(row, column)]
+    a, b, c, d, e, f = meta.transform[:6]
+    corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in _cross(row, column)]
     try:
         longitudes, latitudes = transform_points(
             meta.crs, "OGC:CRS84", [x for x, _ in corners], [y for _, y in corners]
@@ -280,6 +281,11 @@ def _set_tags(dataset: Any, domain: str, tags: Mapping[str, str], band: int = 0)
         dataset.update_tags(band, ns=domain, **plain)
     else:
         dataset.update_tags(band, **plain)
+
+
+def _scaled(transform: Affine, down: float, across: float) -> Affine:
+    a, b, c, d, e, f = transform[:6]
+    return Affine(a * across, b * down, c, d * across, e * down, f)
 
 
 def _scaled_rpcs(rpcs: RPC, down: float, across: float) -> RPC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from eo_contrast.errors import InputError
@@ -121,11 +122,19 @@ def open_raster(path: Path) -> Iterator[tuple[Any, RasterMeta]]:
     if not path.exists():
         raise InputError(f"{path}: no such file; give the path of a raster")
     with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB, GDAL_TIFF_INTERNAL_MASK=True):
-        with _unreadable_named(str(path), "is not a raster that can be read"):
+        with _unreadable_named(str(path), "is not a raster that can be read"), unplaced_silently():
             dataset = rasterio.open(path)
         with dataset:
             _refuse_unfit(path, dataset)
             yield dataset, read_meta(dataset)
+
+
+@contextmanager
+def unplaced_silently() -> Iterator[None]:
+    """Keep rasterio from warning that a raster has no position; that is no fault."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def alpha_band(meta: RasterMeta, dataset: Any) -> int | None:

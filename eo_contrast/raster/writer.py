@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from eo_contrast.errors import WorldError
 from eo_contrast.files import whole_file
 from eo_contrast.raster.meta import RasterMeta, common_nodata, write_meta
-from eo_contrast.raster.reader import Pixels
+from eo_contrast.raster.reader import Pixels, unplaced_silently
 
 Format = Literal["cog", "gtiff"]
 BLOCK = 512
@@ -117,6 +117,7 @@ def _strips_written(
     options = _creation_options(meta, level=1 if format == "cog" else 6)
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        unplaced_silently(),
         rasterio.open(path, "w", **options) as dataset,
     ):
         write_meta(dataset, meta)
@@ -155,7 +156,7 @@ def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
 
 def _finish_cog(strips: Path, finished: Path, meta: RasterMeta) -> None:
     classes = meta.colormap is not None
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), unplaced_silently():
         rasterio.shutil.copy(
             str(strips),
             str(finished),
@@ -178,7 +179,7 @@ def _has_own_domains(meta: RasterMeta) -> bool:
 
 def _verify(path: Path, checksums: list[int], *, masked: bool) -> None:
     """Read every block once: GDAL's close stays silent about blocks that were lost."""
-    with rasterio.open(path) as dataset:
+    with unplaced_silently(), rasterio.open(path) as dataset:
         if len(checksums) != math.ceil(dataset.height / BLOCK):
             raise WorldError(f"{path.name}: {len(checksums)} rows of blocks came; run again")
         for row, expected in enumerate(checksums):
@@ -195,10 +196,14 @@ def _verify(path: Path, checksums: list[int], *, masked: bool) -> None:
 
 @contextmanager
 def _failures_named(path: Path) -> Iterator[None]:
-    """Turn GDAL's errors of writing into one line; some of them are no OSError."""
+    """Turn GDAL's errors of writing into one line.
+
+    Not all are RasterioError: a copy onto a full disk raises a bare CPLE error, or a
+    SystemError where GDAL failed without a word.
+    """
     try:
         yield
-    except (RasterioError, rasterio._err.CPLE_BaseError) as error:
+    except (RasterioError, rasterio._err.CPLE_BaseError, SystemError) as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise WorldError(
             f"{path}: writing failed ({cause}); free some space and run again"

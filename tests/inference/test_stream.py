@@ -180,12 +180,12 @@ def test_tiles_reach_the_model_at_multiples_of_its_stride():
 
 def test_an_overlap_that_does_not_fit_the_tile_is_refused_with_a_tile_that_would():
     source = ArraySource(picture(100, 100))
-    with pytest.raises(InputError, match="--tile 128 is too small.*--tile 160"):
+    with pytest.raises(InputError, match=r"--tile 128 is too small.*--tile 160"):
         plan_inference(source, FunctionTiles(lambda x: x), tile=128, overlap=80)
 
 
 def test_a_raster_whose_rows_do_not_fit_in_memory_is_refused_with_the_number():
     source = ArraySource(np.zeros((3, 1, 1), dtype=np.uint8))
     source.width, source.height = 1_000_000, 1_000_000
-    with pytest.raises(InputError, match="MiB.*smaller --tile"):
+    with pytest.raises(InputError, match=r"MiB.*smaller --tile"):
         plan_inference(source, FunctionTiles(lambda x: x))
