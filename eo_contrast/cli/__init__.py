@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,8 +85,10 @@ class LazyCommands(click.Group):
                 args, prog_name, complete_var, standalone_mode=False, obj=state, **extra
             )
         except Exception as error:
-            if not standalone_mode or traceback_wanted(state):
+            if not standalone_mode:
                 raise
+            if traceback_wanted(state):
+                traceback.print_exception(error)
             message, exit_code = explain(error)
             click.echo(message, err=True)
             sys.exit(exit_code)
