@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ STREET_SPACE_M = 7.0
 NOWHERE_M = np.float32(1e6)
 
 Metres = NDArray[np.float64]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 Clearance = Callable[[Metres, Metres], NDArray[np.float32]]
 """``clearance(x, y)``: metres free of roads and water around a place of the street plan."""
 
@@ -160,7 +162,7 @@ def _cut_lots(
     number = np.where(built_up, number, 0).astype(np.uint64)
     _, first, lot_of = np.unique(number, return_index=True, return_inverse=True)
 
-    def pick(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    def pick(values: NDArray[ScalarT]) -> NDArray[ScalarT]:
         return np.broadcast_to(values, x.shape).reshape(-1)[first]
 
     lots = _Lots(
@@ -175,7 +177,7 @@ def _cut_lots(
         low_v=pick(np.where(upper, middle, low_v)),
         high_v=pick(np.where(two_rows & ~upper, middle, high_v)),
         faces_low=pick(faces_low),
-    )  # type: ignore[arg-type]
+    )
     return lots, lot_of.reshape(x.shape)
 
 
@@ -220,7 +222,8 @@ def _stands(seed: int, lots: _Lots, plans: _Plans, clearance: Clearance) -> NDAr
     chance = hash_units(stream(seed, "built on"), lots.number)
     roomy = (half_u > 2.0) & (half_v > 2.0) & (lots.number != 0)
     built_up = chance < _style(lots.kind, "share")
-    return roomy & built_up & (clearance(x, y) > needed)
+    stands: NDArray[np.bool_] = roomy & built_up & (clearance(x, y) > needed)
+    return stands
 
 
 def _rectangle_distance(
@@ -231,7 +234,9 @@ def _rectangle_distance(
     over_v = (np.abs(v - centre_v) - half_v).astype(np.float32)
     out_u, out_v = np.maximum(over_u, 0), np.maximum(over_v, 0)
     outside = np.sqrt(out_u * out_u + out_v * out_v)
-    return outside + np.minimum(np.maximum(over_u, over_v), np.float32(0))
+    inside = np.minimum(np.maximum(over_u, over_v), np.float32(0))
+    distance: NDArray[np.float32] = outside + inside
+    return distance
 
 
 def _style(kind: NDArray[np.uint8], attribute: str, end: int | None = None) -> Metres:

@@ -79,7 +79,8 @@ def coverage(distance_m: NDArray[np.float32], pixel_m: float) -> NDArray[np.floa
 
     Returns: float32 in 0..1, with a trailing axis of length 1 to multiply colours by.
     """
-    return np.clip(np.float32(0.5) - distance_m / np.float32(pixel_m), 0, 1)[..., None]
+    share: NDArray[np.float32] = np.clip(np.float32(0.5) - distance_m / np.float32(pixel_m), 0, 1)
+    return share[..., None]
 
 
 def class_shares(pixels: NDArray[np.uint8], palette: Palette = OSM16) -> dict[LandClass, float]:

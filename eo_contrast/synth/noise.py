@@ -53,7 +53,7 @@ def hash_bits(seed: int, *keys: NDArray[np.generic] | int) -> Bits:
 
 def units(bits: Bits) -> NDArray[np.float64]:
     """Hashed bits as uniform numbers in [0, 1)."""
-    return (bits >> np.uint64(11)) * 2.0**-53
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def hash_units(seed: int, *keys: NDArray[np.generic] | int) -> NDArray[np.float64]:
@@ -113,12 +113,12 @@ def level_distance(
     value, slope_x, slope_y = _noise_and_slope(x, y, scale=scale, seed=seed, sloped=True)
     for octave in range(1, octaves):
         finer, shift = _finer(scale, octave)
-        weight = np.float32(0.5**octave)
-        more = _noise_and_slope(x + shift, y - shift, scale=finer, seed=seed + octave, sloped=True)
-        value, slope_x, slope_y = (
-            total + weight * part
-            for total, part in zip((value, slope_x, slope_y), more, strict=True)
+        weight = np.float32(0.5) ** octave
+        more, more_x, more_y = _noise_and_slope(
+            x + shift, y - shift, scale=finer, seed=seed + octave, sloped=True
         )
+        value = value + weight * more
+        slope_x, slope_y = slope_x + weight * more_x, slope_y + weight * more_y
     steepness = np.sqrt(slope_x * slope_x + slope_y * slope_y + np.float32(1e-12))
     distance: Noise = (value - np.asarray(level, dtype=np.float32)) / steepness
     return distance
@@ -191,8 +191,8 @@ def _lattice(seed: int, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> 
 
 
 def _fade(t: Noise) -> Noise:
-    return t * t * t * (t * (t * np.float32(6) - np.float32(15)) + np.float32(10))
+    return np.asarray(t * t * t * (t * (6 * t - 15) + 10), dtype=np.float32)
 
 
 def _fade_slope(t: Noise) -> Noise:
-    return np.float32(30) * t * t * (t * (t - np.float32(2)) + np.float32(1))
+    return np.asarray(30 * t * t * (t * (t - 2) + 1), dtype=np.float32)

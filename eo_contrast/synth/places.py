@@ -16,9 +16,9 @@ LEAST_SHARES = {"water": 0.15, "highway": 0.04, "park": 0.25, "dense_urban": 0.1
 
 COARSENING = 8
 DULL_SHARE = 0.93
-CANDIDATES_A_TILE = 25
+CANDIDATES_A_TILE = 16
 LEAST_SIDE_TILES = 40
-SCENE_CANDIDATES = 24
+SCENE_CANDIDATES = 16
 
 
 def tag_shares(shares: dict[LandClass, float]) -> dict[str, float]:

@@ -157,7 +157,9 @@ def _row(name: str, split: str, drawn: Pixels, lon_lat: tuple[float, float]) -> 
 
 def _lon_lat(world: World, extent: Extent) -> tuple[float, float]:
     """WGS 84 degrees of an extent's middle."""
-    east, north = world.transform(extent) * (extent.width / 2, extent.height / 2)
+    corner = world.transform(extent)
+    east = corner.c + corner.a * extent.width / 2
+    north = corner.f + corner.e * extent.height / 2
     (lon,), (lat,) = warp_points(CRS, "EPSG:4326", [east], [north])[:2]
     return lon, lat
 

@@ -87,7 +87,8 @@ def shadows(height_m: NDArray[np.float32], sun: Sun, pixel_m: float) -> NDArray[
         blocker = _shifted(height_m, down=-up, right=right)
         excess = blocker - height_m - np.float32(step * pixel_m * sun.slope)
         np.maximum(deepest, excess, out=deepest)
-    return np.clip(deepest / np.float32(1.5), 0, 1)
+    depth: NDArray[np.float32] = np.clip(deepest / np.float32(1.5), 0, 1)
+    return depth
 
 
 def _light(height: NDArray[np.float32], sun: Sun, pixel_m: float) -> NDArray[np.float32]:
@@ -137,7 +138,8 @@ def _through_air(cover: LandCover, pixels: NDArray[np.float32]) -> NDArray[np.fl
     veil = np.clip(np.float32(0.09) + np.float32(0.09) * haze, 0.02, 0.2)
     tint = 1 + warmth * np.array((0.06, 0.0, -0.07), dtype=np.float32)
     pixels = pixels * tint * (1 + np.float32(0.16) * exposure)
-    return pixels + veil * (np.array(HAZE_COLOUR, dtype=np.float32) - pixels)
+    hazy: NDArray[np.float32] = pixels + veil * (np.array(HAZE_COLOUR, np.float32) - pixels)
+    return hazy
 
 
 def _blurred(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -134,7 +134,8 @@ def roof_colours(cover: LandCover, shadow_east: float, shadow_north: float) -> I
     flat = np.where(buildings.distance_m > -1.6, np.float32(0.1), flat)
     tone = hash_units(stream(seed, "roof tone"), buildings.number).astype(np.float32) - 0.5
     relief = 1 + np.float32(0.2) * tone + np.where(pitched[..., 0], slope, flat)
-    return colour * relief[..., None]
+    roofs: Image = colour * relief[..., None]
+    return roofs
 
 
 def _soil(cover: LandCover) -> Image:
@@ -167,7 +168,9 @@ def _crops(cover: LandCover) -> Image:
     damp = fractal_noise(cover.x, cover.y, scale=110.0, seed=stream(seed, "damp"), octaves=3)
     relief = shade * (1 + contrast * rows - 0.08 * tracks) * (1 + 0.13 * damp)
     edge = np.clip(blocks.border_m / 3.0, 0, 1)
-    return colour * (relief * (0.85 + 0.15 * edge)).astype(np.float32)[..., None]
+    relief = relief * (0.85 + 0.15 * edge)
+    crops: Image = colour * relief.astype(np.float32)[..., None]
+    return crops
 
 
 def _car_parks(cover: LandCover) -> Image:
@@ -210,7 +213,8 @@ def _with_water(cover: LandCover, pixels: Image) -> Image:
     water = water * (1 + np.float32(0.05) * ripple)[..., None]
     bank = np.float32(0.55) * coverage(cover.water_m - np.float32(4), 5.0)
     pixels = pixels + bank * (np.array(SHORE, dtype=np.float32) - pixels)
-    return pixels + coverage(cover.water_m, size) * (water - pixels)
+    shores: Image = pixels + coverage(cover.water_m, size) * (water - pixels)
+    return shores
 
 
 def _with_roads(cover: LandCover, pixels: Image) -> Image:
@@ -261,7 +265,8 @@ def _is_hedge(cover: LandCover) -> NDArray[np.bool_]:
     hedged = _block_chance(cover, "hedge") < 0.4
     gaps = smooth_noise(cover.x, cover.y, scale=60.0, seed=stream(cover.world.seed, "gaps"))
     fields = (cover.districts.kind == Kind.FIELDS) | (cover.districts.kind == Kind.MEADOW)
-    return fields & hedged & (cover.blocks.border_m < 4) & (gaps > -0.25)
+    hedges: NDArray[np.bool_] = fields & hedged & (cover.blocks.border_m < 4) & (gaps > -0.25)
+    return hedges
 
 
 def _is_bare(cover: LandCover) -> NDArray[np.bool_]:

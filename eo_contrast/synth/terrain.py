@@ -36,7 +36,8 @@ def river_distance(seed: int, x: Metres, y: Metres) -> Noise:
     to_middle = level_distance(
         x, y, level=RIVER_LEVEL, scale=3100.0, seed=stream(seed, "river"), octaves=4
     )
-    return np.abs(to_middle) - half_width
+    to_bank: Noise = np.abs(to_middle) - half_width
+    return to_bank
 
 
 def lake_distance(seed: int, x: Metres, y: Metres) -> Noise:

@@ -154,8 +154,8 @@ def land_cover(world: World, extent: Extent, *, halo: int = 0) -> LandCover:
     """The land cover of ``extent`` and ``halo`` pixels around it."""
     seed, size = world.seed, world.ground_resolution
     grown = extent.grown(halo)
-    x = ((grown.column + np.arange(grown.width) + 0.5) * size)[None, :]
-    y = (-(grown.row + np.arange(grown.height) + 0.5) * size)[:, None]
+    x = (np.arange(grown.width, dtype=np.float64) + (grown.column + 0.5))[None, :] * size
+    y = (np.arange(grown.height, dtype=np.float64) + (grown.row + 0.5))[:, None] * -size
     east, north = bend(seed, x, y)
     plan_x, plan_y = x + east, y + north
     districts = districts_at(seed, plan_x, plan_y)
@@ -211,6 +211,7 @@ def _clearance(
     east, north = bend(seed, plan_x, plan_y)
     x, y = plan_x - east, plan_y - north
     edges = districts_at(seed, plan_x, plan_y).edge_m
+    room: NDArray[np.float32]
     room = np.minimum(water_distance(seed, x, y), motorway_distance(seed, x, y) - 24.0)
     widths = [ROAD_HALF_WIDTH_M[rank] for rank in (Rank.MINOR, Rank.SECONDARY, Rank.PRIMARY)]
     for edge, half_width in zip(edges, widths, strict=True):
