@@ -1,3 +1,38 @@
-"""Satellite images to land cover and maps, by contrastive learning."""
+"""Satellite images to land cover and maps, by contrastive learning.
+
+The names below are the public API; each is imported when it is first used, so that
+``import eo_contrast`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eo_contrast.data.image_pairs import find_image_pairs as find_image_pairs
+    from eo_contrast.training.card import load_model as load_model
+    from eo_contrast.translate.apply import TranslateOptions as TranslateOptions
+    from eo_contrast.translate.apply import load_tile_model as load_tile_model
+    from eo_contrast.translate.apply import translate_raster as translate_raster
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "TranslateOptions": "eo_contrast.translate.apply",
+    "find_image_pairs": "eo_contrast.data.image_pairs",
+    "load_model": "eo_contrast.training.card",
+    "load_tile_model": "eo_contrast.translate.apply",
+    "translate_raster": "eo_contrast.translate.apply",
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'eo_contrast' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
