@@ -52,7 +52,7 @@ BUILDING_STYLES = {
         19.0, True, 0.92, (5.0, 9.0), (0.5, 0.78), (9.0, 14.0), (4.5, 7.5), 0.5
     ),
     Kind.COMMERCIAL: BuildingStyle(
-        105.0, False, 0.85, (8.0, 30.0), (0.45, 0.8), (30.0, 75.0), (6.0, 12.0), 0.4
+        78.0, False, 0.92, (8.0, 34.0), (0.5, 0.86), (34.0, 95.0), (6.0, 13.0), 0.4
     ),
     Kind.CITY: BuildingStyle(
         30.0, True, 0.93, (0.5, 4.0), (0.72, 0.98), (14.0, 28.0), (8.0, 26.0), 0.45
@@ -198,14 +198,16 @@ def _plan(seed: int, lots: _Lots) -> _Plans:
     inward = np.where(lots.faces_low, 1.0, -1.0)
     front = np.where(lots.faces_low, lots.low_v, lots.high_v)
     centre_v = front + inward * (setback + half_v)
-    # A wing as narrow as nothing lies inside the house and changes no shape.
     winged = hash_units(stream(seed, "wing"), lots.number) < _style(lots.kind, "wing_chance")
     side = np.where(hash_units(stream(seed, "wing side"), lots.number) < 0.5, -1.0, 1.0)
     wing_half_u = half_u * (0.3 + 0.25 * hash_units(stream(seed, "wing width"), lots.number))
     room = np.maximum(lot_depth - setback - 2 * half_v - 2.0, 0.0)
-    wing_half_v = 0.5 * np.minimum(room, 0.9 * half_v) * winged
+    beyond = np.minimum(room, 0.9 * half_v) * winged
+    # It starts in the middle of the house: a shared wall would show as a line on the map,
+    # and a wing that reaches nowhere changes no shape.
+    wing_half_v = 0.5 * (half_v + beyond)
     wing_u = centre_u + side * (half_u - wing_half_u)
-    wing_v = centre_v + inward * (half_v + wing_half_v)
+    wing_v = centre_v + inward * wing_half_v
     return _Plans(
         house=(centre_u, centre_v, half_u, half_v),
         wing=(wing_u, wing_v, wing_half_u, wing_half_v),

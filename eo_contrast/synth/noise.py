@@ -113,15 +113,15 @@ def level_distance(
     value, slope_x, slope_y = _noise_and_slope(x, y, scale=scale, seed=seed, sloped=True)
     for octave in range(1, octaves):
         finer, shift = _finer(scale, octave)
-        weight = np.float32(0.5) ** octave
+        weight = np.float32(0.5**octave)
         more, more_x, more_y = _noise_and_slope(
             x + shift, y - shift, scale=finer, seed=seed + octave, sloped=True
         )
         value = value + weight * more
         slope_x, slope_y = slope_x + weight * more_x, slope_y + weight * more_y
     steepness = np.sqrt(slope_x * slope_x + slope_y * slope_y + np.float32(1e-12))
-    distance: Noise = (value - np.asarray(level, dtype=np.float32)) / steepness
-    return distance
+    excess = value - np.asarray(level, dtype=np.float32)
+    return np.asarray(excess / steepness, dtype=np.float32)
 
 
 def _finer(scale: float, octave: int) -> tuple[float, float]:

@@ -69,12 +69,14 @@ LANE_LINES_M = {
 }
 CARS = ((196, 196, 194), (66, 66, 70), (122, 72, 66), (84, 94, 110), (164, 166, 168))
 
-TRAFFIC = {Rank.SECONDARY: 0.03, Rank.PRIMARY: 0.05, Rank.MOTORWAY: 0.06}
+TRAFFIC = {Rank.SECONDARY: 0.015, Rank.PRIMARY: 0.03, Rank.MOTORWAY: 0.035}
 """Share of a through road's cells, each :data:`CAR_CELL_M` wide, that hold a car."""
 
 CAR_CELL_M = 4.0
 STALL_M = 2.8
 PARKING_PERIOD_M = 17.0
+PARKING_REACH_M = 48.0
+CAR_M = 5.0
 ROW_M = 6.0
 TREES = {
     Kind.FIELDS: 0.004,
@@ -179,16 +181,17 @@ def _car_parks(cover: LandCover) -> Image:
     asphalt = np.array(GROUND_COLOURS[Kind.COMMERCIAL], dtype=np.float32)
     place = blocks.v - np.floor(blocks.v / PARKING_PERIOD_M) * PARKING_PERIOD_M
     stall = np.floor(blocks.u / STALL_M).astype(np.int64)
-    row = np.floor(blocks.v / (0.5 * PARKING_PERIOD_M)).astype(np.int64)
+    row = 2 * np.floor(blocks.v / PARKING_PERIOD_M).astype(np.int64) + (place >= CAR_M)
     bits = hash_bits(stream(seed, "stall"), blocks.number, stall, row)
-    busy = 0.08 + 0.5 * _block_chance(cover, "busy")
-    taken = (hash_units(stream(seed, "taken"), bits) < busy) & (place < 10.5)
-    apart = (cover.buildings.distance_m > 7) & (blocks.border_m > 15)
+    busy = 0.05 + 0.55 * _block_chance(cover, "busy")
+    taken = (hash_units(stream(seed, "taken"), bits) < busy) & (place < 2 * CAR_M)
+    to_wall = cover.buildings.distance_m
+    apart = (to_wall > 7) & (to_wall < PARKING_REACH_M) & (blocks.border_m > 15)
     cars = _chosen(CARS, stream(seed, "car"), bits)
     lot_tone = (0.82 + 0.4 * _block_chance(cover, "asphalt")).astype(np.float32)[..., None]
     pixels = np.where((taken & apart)[..., None], cars, asphalt * lot_tone)
     rim = (blocks.border_m < 13) | (_block_chance(cover, "unbuilt yard") < 0.2)
-    rim &= cover.buildings.distance_m > 4
+    rim &= to_wall > 4
     return np.where(rim[..., None], np.array(VERGE, dtype=np.float32), pixels)
 
 
