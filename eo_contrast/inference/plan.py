@@ -73,6 +73,10 @@ class Plan:
         """Number of windows."""
         return len(self.rows) * len(self.columns)
 
+    def lacking_margin(self, halo: int) -> int:
+        """Pixels by which the tiles' overlap falls short of showing no seam; 0: it shows none."""
+        return max(0, halo - self.tiling.margin) if self.tiles > 1 else 0
+
     @property
     def strip_bytes(self) -> int:
         """Memory of one row of windows, read and joined, and what the next one needs of it."""
@@ -129,14 +133,17 @@ def _tiling(model: TileModel, tile: int | None, overlap: int | None) -> Tiling:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
     if overlap is not None and overlap < 0:
         raise InputError(f"--overlap {overlap}: must not be negative")
-    wanted = default_overlap(model.halo, model.stride) if overlap is None else overlap
+    if overlap is None:
+        overlap = default_overlap(model.halo, model.stride)
+        if tile is not None:
+            # A small tile on purpose: more overlap than half of it would multiply the work.
+            overlap = min(overlap, tile // 2 // model.stride * model.stride)
     if tile is None:
-        tile = max(DEFAULT_TILE, 2 * round_up(wanted, model.stride))
+        tile = max(DEFAULT_TILE, 2 * round_up(overlap, model.stride))
     try:
-        return plan_tiling(tile, wanted, halo=model.halo, stride=model.stride)
+        return plan_tiling(tile, overlap, halo=model.halo, stride=model.stride)
     except ValueError as error:
-        least = 2 * round_up(wanted, model.stride)
         raise InputError(
-            f"--tile {tile} is too small for an overlap of {wanted} pixels; "
-            f"give --tile {least} or more, or a smaller --overlap"
+            f"--tile {tile} is too small for an overlap of {overlap} pixels; give "
+            f"--tile {2 * round_up(overlap, model.stride)} or more, or a smaller --overlap"
         ) from error

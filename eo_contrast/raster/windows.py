@@ -80,16 +80,17 @@ def plan_tiling(tile: int, overlap: int, *, halo: int, stride: int) -> Tiling:
     Returns: ``margin`` is at least ``halo`` where the overlap has room for it beside a
         ramp of ``SHORTEST_BLEND_PX``, else as large as leaves that ramp.
     Raises:
-        ValueError: the overlap is more than half a tile, or an argument is out of range.
+        ValueError: three tiles would overlap in one pixel, or an argument is out of range.
     """
     if tile <= 0 or stride <= 0 or overlap < 0 or halo < 0:
         raise ValueError(f"tile {tile}, overlap {overlap}, halo {halo}, stride {stride}")
     tile, overlap, halo = (round_up(value, stride) for value in (tile, overlap, halo))
-    if 2 * overlap > tile:
-        raise ValueError(f"overlap {overlap} is more than half of tile {tile}")
     room = max(0, overlap - SHORTEST_BLEND_PX) // 2
     margin = min(halo, room // stride * stride)
-    return Tiling(tile=tile, overlap=overlap, margin=margin, stride=stride)
+    tiling = Tiling(tile=tile, overlap=overlap, margin=margin, stride=stride)
+    if tiling.step < max(tiling.ramp, 1):
+        raise ValueError(f"overlap {overlap} is too much for tile {tile}")
+    return tiling
 
 
 def default_overlap(halo: int, stride: int) -> int:

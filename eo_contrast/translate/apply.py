@@ -34,6 +34,7 @@ from eo_contrast.raster.meta import (
 )
 from eo_contrast.raster.reader import Pixels, RasterSource, Source, alpha_band, open_raster
 from eo_contrast.raster.resample import ResampledSource, axis_map, resample_strips
+from eo_contrast.raster.windows import default_overlap
 from eo_contrast.raster.writer import Format, raster_written
 from eo_contrast.training.card import Card, InputScaling, load_model, model_file
 
@@ -216,6 +217,7 @@ def _prepare_job(
             dtype=str(model.tiles.dtype_out),
         )
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
+    remarks += _seam_remarks(plan, model.tiles.halo)
     provenance = _provenance(model, options, path.name)
     own_tags = {**meta_out.tags.get("", {}), **provenance}
     meta_out = replace(meta_out, tags={**meta_out.tags, "": own_tags})
@@ -287,6 +289,17 @@ def _at_resolution(
         f"({meta.width} x {meta.height} -> {width} x {height} pixels){back}"
     )
     return ResampledSource(source, height, width), (remark,)
+
+
+def _seam_remarks(plan: Plan, halo: int) -> tuple[str, ...]:
+    lacking = plan.lacking_margin(halo)
+    if not lacking:
+        return ()
+    overlap, tile = default_overlap(halo, plan.tiling.stride), plan.tiling.tile
+    return (
+        f"tiles of {tile} pixels with an overlap of {plan.tiling.overlap} may show faint seams: "
+        f"the network sees {halo} pixels around each one; an overlap of {overlap} shows none",
+    )
 
 
 def _refuse_unfit_values(

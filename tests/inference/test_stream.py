@@ -184,6 +184,15 @@ def test_an_overlap_that_does_not_fit_the_tile_is_refused_with_a_tile_that_would
         plan_inference(source, FunctionTiles(lambda x: x), tile=128, overlap=80)
 
 
+def test_a_small_tile_on_purpose_takes_half_of_itself_as_overlap():
+    source = ArraySource(picture(300, 300))
+    model = FunctionTiles(lambda x: x, halo=92, stride=4)
+    plan = plan_inference(source, model, tile=128)
+    assert plan.tiling.overlap == 64
+    assert plan.lacking_margin(model.halo) == 92 - plan.tiling.margin
+    assert plan_inference(source, model).lacking_margin(model.halo) == 0
+
+
 def test_a_raster_whose_rows_do_not_fit_in_memory_is_refused_with_the_number():
     source = ArraySource(np.zeros((3, 1, 1), dtype=np.uint8))
     source.width, source.height = 1_000_000, 1_000_000

@@ -1,0 +1,128 @@
+"""``eo-contrast translate`` as others script against it: words, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import rasterio
+from click.testing import CliRunner, Result
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from raster_factory import UTM_10M, random_values, write_raster
+
+from eo_contrast.cli import main
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["translate", *map(str, words), "--model", "identity"])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_raster(tmp_path / "a.tif", random_values(3, 60, 50), **UTM_10M)
+
+
+def test_json_is_one_object_with_the_promised_keys(tmp_path, source):
+    result = run(source, tmp_path / "b.tif", "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert set(told) == {
+        "output",
+        "width",
+        "height",
+        "tiles",
+        "skipped_tiles",
+        "megapixels",
+        "seconds",
+        "peak_rss_mib",
+        "limited_by",
+    }
+    assert (told["output"], told["width"], told["height"]) == (str(tmp_path / "b.tif"), 50, 60)
+
+
+def test_without_json_the_result_is_told_in_words(tmp_path, source):
+    result = run(source, tmp_path / "b.tif")
+    assert result.stdout == f"{tmp_path / 'b.tif'}: written (1 tiles, 0.00 megapixels)\n"
+
+
+def test_a_second_run_is_refused_with_2_until_told_to_overwrite(tmp_path, source):
+    out = tmp_path / "b.tif"
+    assert run(source, out).exit_code == 0
+    before = out.read_bytes()
+    again = run(source, out)
+    assert again.exit_code == 2
+    assert again.stderr.startswith("error: ")
+    assert "--overwrite" in again.stderr
+    assert out.read_bytes() == before
+    assert run(source, out, "--overwrite").exit_code == 0
+
+
+def test_a_missing_source_or_model_is_one_line_and_exit_2(tmp_path, source):
+    missing = run(tmp_path / "none.tif", tmp_path / "b.tif")
+    assert missing.exit_code == 2
+    assert missing.stderr.count("\n") == 1
+    assert "none.tif: no such file" in missing.stderr
+    words = ["translate", str(source), str(tmp_path / "b.tif"), "--model", str(tmp_path / "gone")]
+    assert CliRunner().invoke(main, words).exit_code == 2
+
+
+def test_dry_run_writes_nothing(tmp_path, source):
+    result = run(source, tmp_path / "b.tif", "--dry-run", "--json")
+    assert json.loads(result.stdout)["tiles"] == 1
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_gtiff_has_no_overviews_and_cog_has(tmp_path):
+    source = write_raster(tmp_path / "a.tif", random_values(1, 1200, 1200))
+    run(source, tmp_path / "plain.tif", "--format", "gtiff")
+    run(source, tmp_path / "cog.tif")
+    with rasterio.open(tmp_path / "plain.tif") as plain, rasterio.open(tmp_path / "cog.tif") as cog:
+        assert plain.overviews(1) == []
+        assert cog.overviews(1) != []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "rasters"
+    folder.mkdir()
+    for name in ("a", "c"):
+        write_raster(folder / f"{name}.tif", random_values(3, 20, 30), **UTM_10M)
+    (folder / "notes.txt").write_text("not a raster, and not called one")
+    return folder
+
+
+def test_a_folder_becomes_a_folder(tmp_path, folder):
+    result = run(folder, tmp_path / "maps", "--json")
+    assert result.exit_code == 0
+    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == ["a.tif", "c.tif"]
+    told = json.loads(result.stdout)
+    assert (len(told["files"]), told["failed"], told["tiles"]) == (2, [], 2)
+
+
+def test_a_broken_raster_is_reported_and_the_others_are_done(tmp_path, folder):
+    (folder / "b.tif").write_text("sign in to continue")
+    result = run(folder, tmp_path / "maps", "--json")
+    assert result.exit_code == 1
+    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == ["a.tif", "c.tif"]
+    assert json.loads(result.stdout)["failed"][0]["path"].endswith("b.tif")
+    assert "1 of 3 rasters failed" in result.stderr
+
+
+def test_a_glob_takes_what_it_matches(tmp_path, folder):
+    result = run(folder / "a*.tif", tmp_path / "maps")
+    assert result.exit_code == 0
+    assert [file.name for file in (tmp_path / "maps").iterdir()] == ["a.tif"]
+
+
+def test_a_folder_without_rasters_and_two_of_one_name_are_refused(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    empty = run(tmp_path / "empty", tmp_path / "maps")
+    assert (empty.exit_code, "no raster here" in empty.stderr) == (2, True)
+    (folder / "a.png").write_bytes(b"")
+    double = run(folder, tmp_path / "maps")
+    assert (double.exit_code, "same a.tif" in double.stderr) == (2, True)
+    assert not (tmp_path / "maps").exists()
