@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 from rasterio.windows import Window
 
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, WorldError
 from eo_contrast.files import refuse_existing, whole_folder
 from eo_contrast.progress import Advance
 from eo_contrast.synth.cartography import class_shares, render_map
@@ -32,6 +38,7 @@ LEAST_SIZE = 32
 LEAST_TEST_PAIRS = 4
 RESOLUTION_RANGE_M = (0.25, 16.0)
 SCENE_WINDOW = 512
+SCENE_BLOCK = 256
 COLUMNS = (
     "file", "set", "split", "share_water", "share_park", "share_motorway", "share_road_white",
     "share_other", "tag", "share_road_colour", "share_building", "lon", "lat",
@@ -105,8 +112,14 @@ def write_sat2map(
             advance(done, str(row["tag"]))
         _write_table(partial / "pairs.csv", rows)
         extent = scene_place(world, scene_size=plan.scene_size)
-        for done, _ in enumerate(_write_scene(partial, world, extent), start=len(rows) + 1):
-            advance(done, "scene")
+        try:
+            for done, _ in enumerate(_write_scene(partial, world, extent), start=len(rows) + 1):
+                advance(done, "scene")
+        except RasterioError as error:
+            raise WorldError(
+                f"{folder}: writing the scene failed ({error.__cause__ or error}); "
+                "free some space and run again"
+            ) from error
 
 
 def picture_pair(world: World, extent: Extent) -> tuple[Pixels, Pixels]:
@@ -172,39 +185,68 @@ def _write_table(path: Path, rows: Iterable[dict[str, object]]) -> None:
 
 
 def _write_scene(folder: Path, world: World, extent: Extent) -> Iterator[Window]:
-    """Write the scene and its true map window by window; yields each window once written."""
-    profile = {
-        "driver": "GTiff",
-        "height": extent.height,
-        "width": extent.width,
-        "count": 3,
-        "dtype": "uint8",
-        "crs": CRS,
-        "transform": world.transform(extent),
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-        "compress": "deflate",
-        "predictor": 2,
-        "photometric": "RGB",
-        "BIGTIFF": "IF_SAFER",
-    }
-    with (
-        rasterio.open(folder / "scene.tif", "w", **profile) as scene,
-        rasterio.open(folder / "scene_map.tif", "w", **profile) as true_map,
-    ):
-        for dataset in (scene, true_map):
-            dataset.descriptions = ("red", "green", "blue")
+    """Write the scene and its true map window by window; yields each window once written.
+
+    Raises:
+        RasterioError: the disk did not take what was written.
+        WorldError: it does not give it back.
+    """
+    paths = (folder / "scene.tif", folder / "scene_map.tif")
+    checksums: list[tuple[Path, Window, int]] = []
+    with ExitStack() as stack:
+        datasets = [stack.enter_context(_new_scene(path, world, extent)) for path in paths]
         for window in _windows(extent.height):
-            part = Extent(
-                extent.row + window.row_off,
-                extent.column + window.col_off,
-                window.height,
-                window.width,
-            )
-            for dataset, pixels in zip((scene, true_map), picture_pair(world, part), strict=True):
-                dataset.write(np.moveaxis(pixels, -1, 0), window=window)
+            pair = picture_pair(world, _part(extent, window))
+            for path, dataset, pixels in zip(paths, datasets, pair, strict=True):
+                bands = np.moveaxis(pixels, -1, 0)
+                dataset.write(bands, window=window)
+                checksums.append((path, window, zlib.crc32(bands.tobytes())))
             yield window
+    _verify_scene(checksums)
+
+
+def _new_scene(path: Path, world: World, extent: Extent) -> Any:
+    """An empty tiled RGB GeoTIFF of ``extent``, open for writing."""
+    dataset = rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=extent.height,
+        width=extent.width,
+        count=3,
+        dtype="uint8",
+        crs=CRS,
+        transform=world.transform(extent),
+        tiled=True,
+        blockxsize=SCENE_BLOCK,
+        blockysize=SCENE_BLOCK,
+        compress="deflate",
+        predictor=2,
+        photometric="RGB",
+        bigtiff="IF_SAFER",
+    )
+    dataset.descriptions = ("red", "green", "blue")
+    return dataset
+
+
+def _verify_scene(checksums: Iterable[tuple[Path, Window, int]]) -> None:
+    """Read back what was written: GDAL says nothing when the last blocks do not fit the disk.
+
+    Raises: WorldError: some pixels are not there.
+    """
+    for path, windows in groupby(sorted(checksums, key=itemgetter(0)), key=itemgetter(0)):
+        with rasterio.open(path) as dataset:
+            for _, window, checksum in windows:
+                if zlib.crc32(dataset.read(window=window).tobytes()) != checksum:
+                    raise WorldError(
+                        f"{path.name}: the disk lost some pixels; free some space and run again"
+                    )
+
+
+def _part(extent: Extent, window: Window) -> Extent:
+    """Where a window of a scene lies in the world."""
+    row, column = extent.row + window.row_off, extent.column + window.col_off
+    return Extent(row, column, window.height, window.width)
 
 
 def _windows(side: int) -> Iterator[Window]:

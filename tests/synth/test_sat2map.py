@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -176,4 +177,21 @@ def test_a_failure_halfway_leaves_no_folder(tmp_path: Path) -> None:
 
     with pytest.raises(WorldError, match="stopped"):
         write_sat2map(tmp_path / "out", Sat2mapPlan(pairs=4, size=32, scene_size=32), fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [20_000, 60_000, 90_000])
+def test_a_disk_that_takes_no_more_is_reported_and_leaves_no_folder(
+    tmp_path: Path, limit: int
+) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(WorldError, match="free some space"):
+            write_sat2map(tmp_path / "out", Sat2mapPlan(1, 32, 0, scene_size=256), nothing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
     assert list(tmp_path.iterdir()) == []

@@ -84,7 +84,7 @@ def test_the_transform_places_pixels_in_metres_from_the_origin() -> None:
 
 
 def test_every_class_and_every_kind_of_district_occurs() -> None:
-    cover = land_cover(World(0, 16.0), Extent(0, 0, 700, 700))
+    cover = land_cover(World(0, 24.0), Extent(0, 0, 400, 400))
     assert set(np.unique(cover.land_class)) == set(LandClass)
     assert set(np.unique(cover.districts.kind)) == set(Kind)
 
