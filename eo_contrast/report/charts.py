@@ -16,10 +16,11 @@ from matplotlib.ticker import MaxNLocator
 from eo_contrast.report.pictures import Picture, data_uri
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; yellow is too light here.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 INK, FAINT = "#333333", "#d9d9d6"
 INCHES = (4.6, 2.9)
 POINTS_PER_INCH = 72
+MARKED_POINTS = 12
 STYLE = {
     "svg.hashsalt": "eo-contrast",
     "svg.fonttype": "none",
@@ -38,11 +39,15 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: ``values[i]`` at training step ``steps[i]``; NaN leaves a gap."""
+    """One line: ``values[i]`` at training step ``steps[i]``; NaN leaves a gap.
+
+    ``summary`` marks the one curve that sums up the others: it is drawn in black, and thicker.
+    """
 
     label: str
     steps: Sequence[float]
     values: Sequence[float]
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,21 +83,8 @@ def drawn(chart: Chart) -> Picture | None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=INCHES, layout="constrained")
         axes = figure.add_subplot()
-        for number, curve in enumerate(curves):
-            # one logged point is no line: it needs a mark to be seen
-            mark = "o" if len(curve.values) <= 12 else None
-            colour = COLOURS[number % len(COLOURS)]
-            style = "-" if number < len(COLOURS) else "--"
-            axes.plot(
-                curve.steps,
-                [value if math.isfinite(value) else math.nan for value in curve.values],
-                style,
-                color=colour,
-                linewidth=1.6,
-                marker=mark,
-                markersize=3.5,
-                label=curve.label,
-            )
+        for number, curve in enumerate(sorted(curves, key=lambda curve: curve.summary)):
+            _draw(axes, curve, number)
         for level in chart.levels:
             axes.axhline(level.value, color=INK, linewidth=1, linestyle=":", label=level.label)
         _dress(axes, chart, legend=len(curves) + len(chart.levels) > 1)
@@ -102,6 +94,20 @@ def drawn(chart: Chart) -> Picture | None:
             width=round(INCHES[0] * POINTS_PER_INCH),
             height=round(INCHES[1] * POINTS_PER_INCH),
         )
+
+
+def _draw(axes: Axes, curve: Curve, number: int) -> None:
+    axes.plot(
+        curve.steps,
+        [value if math.isfinite(value) else math.nan for value in curve.values],
+        "-" if number < len(COLOURS) or curve.summary else "--",
+        color=INK if curve.summary else COLOURS[number % len(COLOURS)],
+        linewidth=2.4 if curve.summary else 1.6,
+        # one logged point is no line: it needs a mark to be seen
+        marker="o" if len(curve.values) <= MARKED_POINTS else None,
+        markersize=3.5,
+        label=curve.label,
+    )
 
 
 def _dress(axes: Axes, chart: Chart, *, legend: bool) -> None:

@@ -20,7 +20,7 @@ class Score:
 
 
 SCORES = {
-    "psnr": Score("PSNR", "dB", 2, meaning="closeness of colours; higher is better"),
+    "psnr": Score("PSNR", "dB", 2, meaning="closeness of colours, the higher the better"),
     "ssim": Score("SSIM", meaning="closeness of structure, at most 1"),
     "within_5": Score("within 5", "%", 1, 100, "pixels with every channel within 5 of 255"),
     "within_10": Score("within 10", "%", 1, 100, "pixels with every channel within 10 of 255"),

@@ -31,6 +31,7 @@ COLUMNS = ("Satellite", "Translated", "True map")
 TIMELINE_LENGTH = 8
 TIMELINE_TILE = 160
 LARGEST_TRIPTYCH = 1536
+GAP = 8
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def headlines(run: Run) -> list[Headline]:
         score = SCORES[key]
         change = ""
         if len(run.watch) > 1 and key in first:
-            change = f"{worded(first[key], score)} at step {int(first['step']):,}"
+            change = f"was {worded(first[key], score)} at step {int(first['step']):,}"
         shown.append(
             Headline(score.label, worded(last[key], score), score.unit, score.meaning, change)
         )
@@ -145,7 +146,7 @@ def last_triptychs(run: Run) -> Triptychs | None:
         return None
     step, path = run.samples[-1]
     alt = f"Rows of satellite tile, translation and true map after {counted(step, 'step')}"
-    return Triptychs(step, png(shrunk(read_png(path), LARGEST_TRIPTYCH), alt))
+    return Triptychs(step, png(shrunk(spaced(read_png(path)), LARGEST_TRIPTYCH), alt))
 
 
 def timeline(run: Run) -> list[Moment]:
@@ -163,16 +164,31 @@ def timeline(run: Run) -> list[Moment]:
 
 
 def changed_settings(config: TranslatorConfig) -> list[tuple[str, str, str]]:
-    """Settings that differ from the recipe as published: name, value here, published value."""
+    """Settings that differ from the recipe's defaults: name, value here, default."""
     here = flattened(config.model_dump(mode="json"))
-    published = flattened(
+    defaults = flattened(
         TranslatorConfig.model_validate({"recipe": config.recipe}).model_dump(mode="json")
     )
     return [
-        (name, setting(value), setting(published.get(name)))
+        (name, setting(value), setting(defaults.get(name)))
         for name, value in here.items()
-        if published.get(name) != value
+        if defaults.get(name) != value
     ]
+
+
+def spaced(triptychs: RGB, columns: int = 3) -> RGB:
+    """Tiles that touch, (rows * side, columns * width, 3), with white gaps between them.
+
+    Only square tiles tell how many rows there are; others get gaps between columns alone.
+    """
+    width = triptychs.shape[1] // columns
+    rows = triptychs.shape[0] // width if triptychs.shape[0] % width == 0 else 1
+    for axis, parts in ((0, rows), (1, columns)):
+        tiles = np.array_split(triptychs, parts, axis=axis)
+        gap = np.full_like(tiles[0], 255)
+        gap = gap[:GAP] if axis == 0 else gap[:, :GAP]
+        triptychs = np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=axis)
+    return triptychs
 
 
 def _columns(triptych: RGB) -> tuple[RGB, RGB, RGB]:
@@ -181,6 +197,7 @@ def _columns(triptych: RGB) -> tuple[RGB, RGB, RGB]:
 
 
 def _small(column: RGB, alt: str) -> Picture:
+    column = spaced(column, columns=1)
     height, width = column.shape[:2]
     side = round(max(height, width) * min(TIMELINE_TILE / width, 1.0))
     return png(shrunk(column, side), alt)
@@ -198,7 +215,10 @@ def _title(run: Run) -> str:
 def _status(run: Run) -> str:
     """What is missing of an unfinished run; empty when it is finished."""
     if run.card is not None:
-        return ""
+        saved = int(run.card.trained.get("steps", run.step))
+        if saved >= run.step:
+            return ""
+        return f"Training went on since: the model is of step {saved:,}, the log of {run.step:,}."
     then = (
         "The same train-translator command with --resume goes on from its checkpoint."
         if run.resumable

@@ -83,10 +83,10 @@ def score_charts(run: Run) -> list[Chart]:
         Chart(
             "Map classes, IoU",
             "Overlap of drawn and true area; 1 is perfect. A class at 0 is not drawn at all.",
-            _curves(
-                run.watch,
-                {"iou/mean_iou": "mean"} | {key: score_of(key).label for key in classes},
-            ),
+            [
+                *_curves(run.watch, {key: score_of(key).label for key in classes}),
+                *_curves(run.watch, {"iou/mean_iou": "mean"}, summary=True),
+            ],
             from_zero=True,
         ),
         Chart(
@@ -103,13 +103,14 @@ def _better(key: str) -> str:
     return f"{meaning[0].upper()}{meaning[1:]}."
 
 
-def _curves(rows: Sequence[Row], names: dict[str, str]) -> list[Curve]:
+def _curves(rows: Sequence[Row], names: dict[str, str], *, summary: bool = False) -> list[Curve]:
     """A curve a name that any row has; rows that lack it leave gaps."""
     return [
         Curve(
             label,
             [row["step"] for row in rows],
             [row.get(name, math.nan) for row in rows],
+            summary,
         )
         for name, label in names.items()
         if any(name in row for row in rows)

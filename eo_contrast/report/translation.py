@@ -25,8 +25,9 @@ from eo_contrast.report.pictures import (
 from eo_contrast.report.score_table import SCORES, Table, class_names, flat_scores, table_of
 
 PROVENANCE_DOMAIN = "EO_CONTRAST"
-OVERVIEW_SIDE = 1024
-CROP_SIDE = 256
+# About twice the widths they are shown at (sharp on fine screens), and once, for details.
+OVERVIEW_SIDE = 800
+CROP_SIDE = 384
 CROPS = 3
 
 

@@ -17,9 +17,11 @@ def decimal(value: float | None, digits: int = 2) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``42 s``, ``7 min 05 s``, ``3 h 12 min``."""
+    """``42 ms``, ``0.42 s``, ``42 s``, ``7 min 05 s``, ``3 h 12 min``."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     whole = round(seconds)
