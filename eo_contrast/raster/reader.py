@@ -158,9 +158,11 @@ def differs_from(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
         limits = np.iinfo(band.dtype)
         if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
             return finite
-        return np.logical_and(finite, band != band.dtype.type(int(nodata)))
+        finite &= band != band.dtype.type(int(nodata))
+        return finite
     with np.errstate(over="ignore"):
-        return np.logical_and(finite, band != band.dtype.type(nodata))
+        finite &= band != band.dtype.type(nodata)
+    return finite
 
 
 def _refuse_unfit(path: Path, dataset: Any) -> None:
