@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,18 +152,18 @@ def alpha_band(meta: RasterMeta, dataset: Any) -> int | None:
 
 def differs_from(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     """Where a band holds a value: not its nodata, compared in the band's own type, and finite."""
-    finite = np.isfinite(band) if band.dtype.kind == "f" else np.ones(band.shape, dtype=bool)
-    if nodata is None or nodata != nodata:
+    whole_numbers = band.dtype.kind in "iu"
+    finite = np.ones(band.shape, dtype=bool) if whole_numbers else np.isfinite(band)
+    if nodata is None or math.isnan(nodata):
         return finite
-    if band.dtype.kind in "iu":
+    if whole_numbers:
         limits = np.iinfo(band.dtype)
-        if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
+        if not limits.min <= nodata <= limits.max or nodata != int(nodata):
             return finite
-        finite &= band != band.dtype.type(int(nodata))
-        return finite
+        nodata = int(nodata)
     with np.errstate(over="ignore"):
-        finite &= band != band.dtype.type(nodata)
-    return finite
+        held: NDArray[np.bool_] = finite & (band != band.dtype.type(nodata))
+    return held
 
 
 def _refuse_unfit(path: Path, dataset: Any) -> None:

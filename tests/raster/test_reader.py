@@ -88,6 +88,7 @@ def test_physical_values_are_scaled_and_shifted_band_by_band(tmp_path):
         ("uint8", 0.5, [True, True]),
         ("uint8", -9999.0, [True, True]),
         ("uint8", float("nan"), [True, True]),
+        ("uint8", float("inf"), [True, True]),
         ("uint8", 1.0, [True, False]),
         ("int64", 1.0, [True, False]),
         ("float32", 1.0, [True, False]),
