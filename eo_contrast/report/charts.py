@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ INK, FAINT = "#333333", "#d9d9d6"
 INCHES = (4.6, 2.9)
 POINTS_PER_INCH = 72
 MARKED_POINTS = 12
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "eo-contrast",
     "svg.fonttype": "none",
     "font.family": "sans-serif",

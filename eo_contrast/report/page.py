@@ -12,8 +12,6 @@ import eo_contrast
 from eo_contrast.files import whole_file
 from eo_contrast.report import wording
 
-REPORT_FILE = "report.html"
-
 
 def write_page(path: Path, template: str, **context: Any) -> Path:
     """Fill ``templates/<template>.html.j2`` and write it whole; an older page is replaced.

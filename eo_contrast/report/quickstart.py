@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eo_contrast.report.page import REPORT_FILE, write_page
+from eo_contrast.report.page import write_page
 from eo_contrast.report.run_folder import read_run
 from eo_contrast.report.score_table import flat_scores
 from eo_contrast.report.training import training_context
 from eo_contrast.report.translation import score_tables, translation_context
 from eo_contrast.report.wording import RECIPE_NAMES, counted, duration
+from eo_contrast.training.describe import REPORT_FILE
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from eo_contrast.report.charts import Chart, drawn
-from eo_contrast.report.page import REPORT_FILE, write_page
+from eo_contrast.report.page import write_page
 from eo_contrast.report.pictures import RGB, Picture, png, read_png, shrunk
 from eo_contrast.report.run_folder import Run, Speed, read_run, speed
 from eo_contrast.report.score_table import (
@@ -25,6 +25,7 @@ from eo_contrast.report.training_charts import loss_charts, score_charts
 from eo_contrast.report.warning_signs import warning_signs
 from eo_contrast.report.wording import RECIPE_NAMES, counted, duration, flattened, setting
 from eo_contrast.training.card import Card
+from eo_contrast.training.describe import REPORT_FILE
 from eo_contrast.translate.config import TranslatorConfig
 
 COLUMNS = ("Satellite", "Translated", "True map")

@@ -10,55 +10,16 @@ from eo_contrast.report.run_folder import Row, Run
 from eo_contrast.report.score_table import SCORES, class_names, score_of
 from eo_contrast.report.warning_signs import chance_levels
 
-# Logits that the least-squares loss aims at: 1 for real, 0 for drawn.
 UNDECIDED = {"lsgan": 0.5, "vanilla": 0.0, "nonsaturating": 0.0}
+"""The logit half-way between real and drawn, where the kind of loss has one."""
+NEVER_NEGATIVE = ("lsgan", "vanilla", "nonsaturating")
 
 
 def loss_charts(run: Run) -> list[Chart]:
     """Losses, the discriminator's logits and the learning rate, over training steps."""
-    chance = chance_levels(run.config)
-    levels = sorted(set(chance.values()))
-    per_layer = [
-        Level("chance", level) if len(levels) == 1 else Level(f"chance {level:.2f}", level)
-        for level in levels
-    ]
-    mean_chance = [Level("chance", sum(chance.values()) / len(chance))] if chance else []
     return [
-        Chart(
-            "Adversarial losses",
-            "Neither should settle at 0: then one side has won and the other learns nothing.",
-            _curves(
-                run.train,
-                {
-                    "loss_discriminator": "discriminator",
-                    "loss_generator_adversarial": "generator",
-                },
-            ),
-            from_zero=run.config.loss.adversarial in ("lsgan", "vanilla", "nonsaturating"),
-        ),
-        Chart(
-            "Mean logit of the discriminator",
-            "The gap between real and translated maps is what the discriminator can tell.",
-            _curves(
-                run.train,
-                {"discriminator_real": "real maps", "discriminator_fake": "translated"},
-            ),
-            _undecided(run.config.loss.adversarial),
-        ),
-        Chart(
-            "PatchNCE, mean of layers",
-            "How well a patch of the translation points at its own place; lower is better.",
-            _nce_curves(run),
-            mean_chance,
-            from_zero=True,
-        ),
-        Chart(
-            "PatchNCE by layer of the generator",
-            f"Chance is {_chance_in_words(run, levels)}.",
-            _curves(run.train, {f"nce/{layer}": layer for layer in chance}),
-            per_layer,
-            from_zero=True,
-        ),
+        *_adversarial_charts(run),
+        *_nce_charts(run),
         Chart(
             "Paired L1, weighted",
             "Mean absolute difference to the true map, times loss.lambda_paired.",
@@ -98,6 +59,51 @@ def score_charts(run: Run) -> list[Chart]:
     ]
 
 
+def _adversarial_charts(run: Run) -> list[Chart]:
+    losses = {"loss_discriminator": "discriminator", "loss_generator_adversarial": "generator"}
+    logits = {"discriminator_real": "real maps", "discriminator_fake": "translated"}
+    kind = run.config.loss.adversarial
+    return [
+        Chart(
+            "Adversarial losses",
+            "Neither should settle at 0: then one side has won and the other learns nothing.",
+            _curves(run.train, losses),
+            from_zero=kind in NEVER_NEGATIVE,
+        ),
+        Chart(
+            "Mean logit of the discriminator",
+            "The gap between real and translated maps is what the discriminator can tell.",
+            _curves(run.train, logits),
+            [Level("undecided", UNDECIDED[kind])] if kind in UNDECIDED else [],
+        ),
+    ]
+
+
+def _nce_charts(run: Run) -> list[Chart]:
+    chance = chance_levels(run.config)
+    values = sorted(set(chance.values()))
+    levels = [
+        Level("chance" if len(values) == 1 else f"chance {value:.2f}", value) for value in values
+    ]
+    mean_level = [Level("chance", sum(chance.values()) / len(chance))] if chance else []
+    return [
+        Chart(
+            "PatchNCE, mean of layers",
+            "How well a patch of the translation points at its own place; lower is better.",
+            _mean_nce_curves(run),
+            mean_level,
+            from_zero=True,
+        ),
+        Chart(
+            "PatchNCE by layer of the generator",
+            f"Chance is {_chance_in_words(run, values)}.",
+            _curves(run.train, {f"nce/{layer}": layer for layer in chance}),
+            levels,
+            from_zero=True,
+        ),
+    ]
+
+
 def _better(key: str) -> str:
     meaning = SCORES[key].meaning
     return f"{meaning[0].upper()}{meaning[1:]}."
@@ -117,7 +123,7 @@ def _curves(rows: Sequence[Row], names: dict[str, str], *, summary: bool = False
     ]
 
 
-def _nce_curves(run: Run) -> list[Curve]:
+def _mean_nce_curves(run: Run) -> list[Curve]:
     """The logged losses carry lambda_nce; without it they compare with chance."""
     weight = run.config.loss.lambda_nce
     curves = _curves(
@@ -126,11 +132,6 @@ def _nce_curves(run: Run) -> list[Curve]:
     if weight == 0:
         return []
     return [Curve(c.label, c.steps, [value / weight for value in c.values]) for c in curves]
-
-
-def _undecided(adversarial: str) -> list[Level]:
-    level = UNDECIDED.get(adversarial)
-    return [] if level is None else [Level("undecided", level)]
 
 
 def _chance_in_words(run: Run, levels: Sequence[float]) -> str:

@@ -24,11 +24,11 @@ from eo_contrast.report.pictures import (
 )
 from eo_contrast.report.score_table import SCORES, Table, class_names, flat_scores, table_of
 
-PROVENANCE_DOMAIN = "EO_CONTRAST"
 # About twice the widths they are shown at (sharp on fine screens), and once, for details.
 OVERVIEW_SIDE = 800
 CROP_SIDE = 384
 CROPS = 3
+PROVENANCE_PREFIX = "EO_CONTRAST_"
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,12 @@ def _crs_name(meta: RasterMeta) -> str:
 
 def _provenance(path: Path) -> list[tuple[str, str]]:
     with rasterio.open(path) as dataset:
-        tags = dataset.tags(ns=PROVENANCE_DOMAIN)
-    return [(name.replace("_", " ").capitalize(), value) for name, value in sorted(tags.items())]
+        tags = dataset.tags()
+    return [
+        (name.removeprefix(PROVENANCE_PREFIX).replace("_", " ").capitalize(), value)
+        for name, value in sorted(tags.items())
+        if name.startswith(PROVENANCE_PREFIX)
+    ]
 
 
 def _refuse_other_grid(truth: RasterView, output: RasterView) -> None:

@@ -153,7 +153,7 @@ def make_raster(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             dataset.write(pixels)
             if colormap is not None:
                 dataset.write_colormap(1, colormap)
-            dataset.update_tags(ns="EO_CONTRAST", MODEL="model.safetensors", NORM="scene")
+            dataset.update_tags(EO_CONTRAST_MODEL="model.safetensors", EO_CONTRAST_NORM="scene")
         return path
 
     return make

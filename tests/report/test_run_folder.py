@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eo_contrast.errors import InputError
-from eo_contrast.report.run_folder import patches_by_layer, read_run, speed
+from eo_contrast.report.run_folder import Row, patches_by_layer, read_run, speed
 from eo_contrast.translate.config import TranslatorConfig
 
 MakeRun = Callable[..., Path]
@@ -49,7 +49,11 @@ def test_another_log_is_refused_with_its_line(make_run: MakeRun) -> None:
 
 
 def test_speed_is_the_median_of_seconds_a_step() -> None:
-    rows = [{"step": 10, "seconds": 5.0}, {"step": 20, "seconds": 40.0}, {"step": 30, "seconds": 6}]
+    rows: list[Row] = [
+        {"step": 10, "seconds": 5.0},
+        {"step": 20, "seconds": 40.0},
+        {"step": 30, "seconds": 6.0},
+    ]
     took = speed(rows)
     assert took.total_s == 51.0
     assert took.step_s == 0.6
