@@ -87,10 +87,7 @@ def _lines(description: str, total: int, unit: str, done: int) -> Advance:
         last_line = now
         rate = (finished - done) / max(now - start, 1e-9)
         left = (total - finished) / rate if rate > 0 else float("inf")
-        print(
-            f"{description}: {finished}/{total} {unit}, {rate:.2f}/s, {left:.0f} s left {note}".rstrip(),
-            file=sys.stderr,
-            flush=True,
-        )
+        line = f"{description}: {finished}/{total} {unit}, {rate:.2f}/s, {left:.0f} s left {note}"
+        print(line.rstrip(), file=sys.stderr, flush=True)
 
     return advance

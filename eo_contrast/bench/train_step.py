@@ -124,9 +124,7 @@ def _count(training: Training, batch: Batch, fabric: Fabric, step: int) -> int:
 
 def _seconds(training: Training, batch: Batch, fabric: Fabric, step: int) -> float:
     training.step = step
-    return _timed(
-        lambda: training_step(training, batch, fabric, learning_rate_factor=1.0), fabric
-    )
+    return _timed(lambda: training_step(training, batch, fabric, learning_rate_factor=1.0), fabric)
 
 
 def _timed(work: Callable[[], object], fabric: Fabric) -> float:

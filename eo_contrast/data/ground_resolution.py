@@ -15,8 +15,8 @@ def tile_resolution_m(tile: Tile, width: int) -> float:
 
     Web mercator stretches lengths by 1 / cos(latitude); sinh of the northing gives it.
     """
-    northing = math.pi * (1 - 2 * (tile.y + 0.5) / 2**tile.z)
-    return EQUATOR_M / 2**tile.z / width / math.cosh(northing)
+    northing = math.pi * (1 - math.ldexp(2 * tile.y + 1, -tile.z))
+    return math.ldexp(EQUATOR_M, -tile.z) / width / math.cosh(northing)
 
 
 def median_ground_resolution_m(refs: Sequence[ImageRef]) -> float | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from functools import lru_cache
+from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from eo_contrast.config import Config
@@ -15,6 +16,9 @@ from eo_contrast.nets.norms import InstanceNorm
 from eo_contrast.nets.resampling import BlurDown, BlurUp
 
 TOTAL_STRIDE = 4
+
+
+Level = Annotated[int, Field(ge=0, le=255)]
 
 
 class GeneratorConfig(Config):
@@ -26,6 +30,20 @@ class GeneratorConfig(Config):
     blocks: int = Field(9, ge=0, description="residual blocks at a quarter of the size")
     antialias_down: bool = Field(True, description="blur before dropping every second pixel")
     antialias_up: bool = Field(True, description="blurred upsampling, not transposed convolution")
+    palette: tuple[tuple[Level, Level, Level], ...] | None = Field(
+        None,
+        min_length=2,
+        description="colours of the map's legend, 0..255: the output is a mixture of them",
+    )
+
+    @model_validator(mode="after")
+    def _palette_is_rgb(self) -> GeneratorConfig:
+        if self.palette is not None and self.bands_out != 3:
+            raise ValueError(
+                f"palette holds red, green and blue, but bands_out is {self.bands_out}; "
+                "set bands_out to 3, or leave the palette out"
+            )
+        return self
 
 
 class ResidualBlock(nn.Module):
@@ -44,6 +62,25 @@ class ResidualBlock(nn.Module):
         inner: Tensor = self.activation(self.norm1(self.conv1(self.pad(x))))
         residual: Tensor = self.norm2(self.conv2(self.pad(inner)))
         return x + residual
+
+
+class PaletteMixture(nn.Module):
+    """(B, colours, H, W) scores to (B, 3, H, W) in [-1, 1]: softmax-weighted mean colour.
+
+    Ours, not published: a map is drawn from a short legend that is known beforehand, so the
+    net need not find its colours, only where each goes.
+    """
+
+    colours: Tensor
+
+    def __init__(self, palette: tuple[tuple[int, int, int], ...]) -> None:
+        super().__init__()
+        colours = torch.tensor(palette, dtype=torch.get_default_dtype()) / 127.5 - 1
+        self.register_buffer("colours", colours, persistent=False)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return torch.einsum("bkhw,kc->bchw", wide.softmax(dim=1), self.colours.to(wide.dtype))
 
 
 class ResnetGenerator(nn.Module):
@@ -69,7 +106,7 @@ class ResnetGenerator(nn.Module):
             self.add_module(f"block{number}", ResidualBlock(4 * width))
         self.up1 = _up(4 * width, 2 * width, antialias=config.antialias_up)
         self.up2 = _up(2 * width, width, antialias=config.antialias_up)
-        self.head = _head(width, config.bands_out)
+        self.head = _head(width, config)
         self.channels_of = _channel_table(config, [name for name, _ in self._elements()])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -178,8 +215,12 @@ def _up(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
     return _named(conv=transposed, **after)
 
 
-def _head(width: int, bands: int) -> nn.Sequential:
-    return _named(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(width, bands, 7), tanh=nn.Tanh())
+def _head(width: int, config: GeneratorConfig) -> nn.Sequential:
+    pad = nn.ReflectionPad2d(3)
+    if config.palette is None:
+        return _named(pad=pad, conv=nn.Conv2d(width, config.bands_out, 7), tanh=nn.Tanh())
+    conv = nn.Conv2d(width, len(config.palette), 7)
+    return _named(pad=pad, conv=conv, mixture=PaletteMixture(config.palette))
 
 
 def _named(**elements: nn.Module) -> nn.Sequential:
@@ -191,6 +232,7 @@ def _channel_table(config: GeneratorConfig, names: list[str]) -> dict[str, int]:
     by_stage = {"stem": width, "down1": 2 * width, "down2": 4 * width, "up2": width}
     by_stage |= {"up1": 2 * width, "head": config.bands_out}
     exceptions = {"stem.pad": config.bands_in, "head.pad": width}
+    exceptions |= {"head.conv": len(config.palette)} if config.palette else {}
     exceptions |= {"up1.blur": 4 * width, "up2.blur": 2 * width}
     return {
         name: exceptions.get(name, by_stage.get(name.partition(".")[0], 4 * width))

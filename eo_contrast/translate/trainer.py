@@ -104,9 +104,7 @@ def training_step(
         )
     _update(training, fabric, of_discriminator["total"], ("discriminator",), learning_rate_factor)
     with frozen(nets.discriminator), fabric.autocast():
-        of_generator = recipe.generator_losses(
-            nets, translated, batch.b, draws=draws, loss=loss
-        )
+        of_generator = recipe.generator_losses(nets, translated, batch.b, draws=draws, loss=loss)
     _update(
         training,
         fabric,
