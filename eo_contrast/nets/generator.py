@@ -54,12 +54,11 @@ class ResidualBlock(nn.Module):
         self.pad = nn.ReflectionPad2d(1)
         self.conv1 = nn.Conv2d(channels, channels, 3)
         self.norm1 = InstanceNorm(channels)
-        self.activation = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(channels, channels, 3)
         self.norm2 = InstanceNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner: Tensor = self.activation(self.norm1(self.conv1(self.pad(x))))
+        inner = self.norm1.rectified(self.conv1(self.pad(x)))
         residual: Tensor = self.norm2(self.conv2(self.pad(inner)))
         return x + residual
 
@@ -144,11 +143,14 @@ class ResnetGenerator(nn.Module):
         if unknown:
             known = ", ".join(self.channels_of)
             raise ValueError(f"no layer {unknown[0]!r} to tap; this generator has {known}")
-        tapped = False
+        rectified = False
         for name, element in self._elements():
-            # Activations work in place, to save a copy of the map, but never on a tapped one.
-            x = nn.functional.relu(x) if tapped and isinstance(element, nn.ReLU) else element(x)
-            tapped = name in taps
+            if isinstance(element, InstanceNorm) and name not in taps:
+                x, rectified = element.rectified(x), True
+            elif isinstance(element, nn.ReLU) and rectified:
+                rectified = False
+            else:
+                x = element(x)
             yield name, x
 
     def _elements(self) -> Iterator[tuple[str, nn.Module]]:
@@ -191,7 +193,7 @@ def _stem(bands: int, width: int) -> nn.Sequential:
         pad=nn.ReflectionPad2d(3),
         conv=nn.Conv2d(bands, width, 7),
         norm=InstanceNorm(width),
-        activation=nn.ReLU(inplace=True),
+        activation=nn.ReLU(),
     )
 
 
@@ -199,7 +201,7 @@ def _down(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
     stage = _named(
         conv=nn.Conv2d(inside, outside, 3, stride=1 if antialias else 2, padding=1),
         norm=InstanceNorm(outside),
-        activation=nn.ReLU(inplace=True),
+        activation=nn.ReLU(),
     )
     if antialias:
         stage.add_module("blur", BlurDown(outside))
@@ -207,7 +209,7 @@ def _down(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
 
 
 def _up(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
-    after = {"norm": InstanceNorm(outside), "activation": nn.ReLU(inplace=True)}
+    after = {"norm": InstanceNorm(outside), "activation": nn.ReLU()}
     if antialias:
         conv = nn.Conv2d(inside, outside, 3, padding=1)
         return _named(blur=BlurUp(inside), conv=conv, **after)

@@ -66,6 +66,25 @@ def test_gradient_check_by_finite_differences_with_a_channels_last_gradient():
     assert torch.autograd.gradcheck(channels_last_consumer, (x,))
 
 
+@pytest.mark.parametrize("gradient_layout", LAYOUTS)
+@pytest.mark.parametrize("input_layout", LAYOUTS)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_rectified_norm_is_relu_after_norm_in_value_and_gradient(
+    batch, input_layout, gradient_layout
+):
+    cotangent = tensor(batch, 4, gradient_layout, "cpu", seed=6)
+    x, plain = (
+        tensor(batch, 4, input_layout, "cpu", seed=5).requires_grad_(True) for _ in range(2)
+    )
+    norm = InstanceNorm(4)
+    together, apart = norm.rectified(x), torch.relu(norm(plain))
+    together.backward(cotangent)
+    apart.backward(cotangent)
+    torch.testing.assert_close(together, apart, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(x.grad, plain.grad, rtol=1e-10, atol=1e-10)
+    assert torch.autograd.gradcheck(norm.rectified, (x,))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_large_mean_does_not_cost_digits_in_float32(layout):
     x = tensor(1, 8, layout, "cpu", seed=4) + 1000
