@@ -66,16 +66,18 @@ def train_translator(
     pairs = find_image_pairs(root, data.split, satellite_side=data.satellite_side)
     pairs = keep_in_memory(pairs)
     watched = _watched(root, config, options)
-    if not options.resume:
-        refuse_existing(run, overwrite=options.overwrite)
     fabric = launch(options.device, config.precision)
+    if fabric.is_global_zero and not options.resume:
+        refuse_existing(run, overwrite=options.overwrite)
     _check_processes(config, fabric)
     training = _built(config, fabric)
     checkpoint = _restore(training, run) if options.resume else {}
     steps_per_epoch = max(epoch_length(pairs) // data.batch_size, 1)
     last_step = options.steps or total_steps(steps_per_epoch, config.schedule)
     with disk_errors_named(run):
-        _lay_out(run, config, resume=options.resume)
+        if fabric.is_global_zero:
+            _lay_out(run, config, resume=options.resume)
+        fabric.barrier()
         metrics_bytes = int(checkpoint.get("metrics_bytes", 0))
         log = RunLog(
             run,

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from eo_contrast.data.image_pairs import ImagePairs, read_image
+from eo_contrast.data.loader import to_network_range, to_pixels
 from eo_contrast.evaluate.map_agreement import Palette
 from eo_contrast.evaluate.paired import PairedScores
 from eo_contrast.files import whole_file
@@ -68,17 +69,11 @@ class Watch:
 @torch.no_grad()
 def translate_tile(generator: nn.Module, source: RGB, device: torch.device) -> RGB:
     """Translate one whole tile, (H, W, 3) uint8 to the same; sides are padded to fours."""
-    tensor = torch.from_numpy(source).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    tensor = to_network_range(source[None]).to(device)
     height, width = source.shape[:2]
     padded = nn.functional.pad(tensor, (0, -width % 4, 0, -height % 4), mode="replicate")
-    return to_uint8(generator(padded)[0, :, :height, :width])
-
-
-def to_uint8(image: Tensor) -> RGB:
-    """(3, H, W) in [-1, 1] to (H, W, 3) uint8, rounded half to even."""
-    levels = ((image.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    pixels: RGB = levels.permute(1, 2, 0).cpu().numpy()
-    return pixels
+    translated: RGB = to_pixels(generator(padded)[..., :height, :width])[0]
+    return translated
 
 
 def triptychs(sources: list[RGB], fakes: list[RGB], maps: list[RGB]) -> RGB:
