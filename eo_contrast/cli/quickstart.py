@@ -27,7 +27,7 @@ def command(
 
     \b
     Example:
-      eo-contrast quickstart
+      eo-contrast quickstart runs/first
     """
     from eo_contrast.config import find_config, load_config
     from eo_contrast.pipeline.quickstart import QuickstartConfig, run_quickstart
