@@ -43,15 +43,17 @@ def bench_train_step(
     fabric = launch(device, config.precision)
     training = start_training(config, fabric.device)
     batch = _random_batch(config, size, fabric)
-    plain = _steps_that_mirror(training, mirrored=False, count=repeats + 2)
+    plain = _steps_that_mirror(training, size, mirrored=False, count=repeats + 1)
+    peak_before = convolution_peak(fabric)
+    seconds = [_seconds(training, batch, fabric, step) for step in plain][1:]
+    peak = max(peak_before, convolution_peak(fabric))
+    # The counter itself holds memory: it comes after the peak has been read.
+    memory = _peak_memory_mib(fabric)
     flops = _count(training, batch, fabric, plain[0])
     mirrored = None
     if config.loss.flip_equivariance:
-        step = _steps_that_mirror(training, mirrored=True, count=1)[0]
+        step = _steps_that_mirror(training, size, mirrored=True, count=1)[0]
         mirrored = _count(training, batch, fabric, step)
-    peak_before = convolution_peak(fabric)
-    seconds = [_seconds(training, batch, fabric, step) for step in plain[1:]][1:]
-    peak = max(peak_before, convolution_peak(fabric))
     rate = flops / median(seconds) / 1e9
     return {
         "recipe": config.recipe,
@@ -65,7 +67,7 @@ def bench_train_step(
         "gflop_per_s": round(rate, 2),
         "peak_gflop_per_s": round(peak, 2),
         "fraction_of_peak": round(rate / peak, 4),
-        "peak_rss_mib": round(_peak_memory_mib(fabric), 1),
+        "peak_rss_mib": round(memory, 1),
     }
 
 
@@ -97,13 +99,13 @@ def _random_batch(config: TranslatorConfig, size: int, fabric: Fabric) -> Batch:
     return Batch(source.to(fabric.device), target.to(fabric.device), indices)
 
 
-def _steps_that_mirror(training: Training, *, mirrored: bool, count: int) -> list[int]:
+def _steps_that_mirror(training: Training, size: int, *, mirrored: bool, count: int) -> list[int]:
     config, found, step = training.config, list[int](), 0
     recipe = RECIPES[config.recipe]
     while len(found) < count:
         draws = recipe.draw(
             training.nets,
-            (16, 16),
+            (size, size),
             seed=config.seed,
             step=step,
             images=range(1),
