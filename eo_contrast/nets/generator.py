@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from eo_contrast.config import Config
 from eo_contrast.nets.norms import InstanceNorm
+from eo_contrast.nets.padding import ReflectionPad
 from eo_contrast.nets.resampling import BlurDown, BlurUp
 
 TOTAL_STRIDE = 4
@@ -51,7 +52,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.pad = nn.ReflectionPad2d(1)
+        self.pad = ReflectionPad(1)
         self.conv1 = nn.Conv2d(channels, channels, 3)
         self.norm1 = InstanceNorm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3)
@@ -190,7 +191,7 @@ def feature_sizes(config: GeneratorConfig, height: int, width: int) -> dict[str,
 
 def _stem(bands: int, width: int) -> nn.Sequential:
     return _named(
-        pad=nn.ReflectionPad2d(3),
+        pad=ReflectionPad(3),
         conv=nn.Conv2d(bands, width, 7),
         norm=InstanceNorm(width),
         activation=nn.ReLU(),
@@ -218,7 +219,7 @@ def _up(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
 
 
 def _head(width: int, config: GeneratorConfig) -> nn.Sequential:
-    pad = nn.ReflectionPad2d(3)
+    pad = ReflectionPad(3)
     if config.palette is None:
         return _named(pad=pad, conv=nn.Conv2d(width, config.bands_out, 7), tanh=nn.Tanh())
     conv = nn.Conv2d(width, len(config.palette), 7)

@@ -99,7 +99,7 @@ class _RectifiedInstanceNorm(torch.autograd.Function):
         x, mean, inverse = ctx.saved_tensors
         batch, channels, height, width = x.shape
         above = x > mean.view(batch, channels, 1, 1)
-        passed = torch.where(above, gradient, 0).contiguous()
+        passed = gradient.contiguous().masked_fill(~above, 0)
         of_x, _, _ = torch.ops.aten.native_group_norm_backward(
             passed, x, mean, inverse, None, batch, channels, height * width, channels,
             [True, False, False],

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eo_contrast.nets.padding import reflect, replicate
+
 BINOMIAL_3 = (1.0, 2.0, 1.0)
 BINOMIAL_4 = (1.0, 3.0, 3.0, 1.0)
 
@@ -22,7 +24,7 @@ class BlurDown(nn.Module):
         self.register_buffer("kernel", _outer(BINOMIAL_3, channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        padded = reflect(x, 1)
         return F.conv2d(padded, self.kernel.to(x.dtype), stride=2, groups=self.channels)
 
 
@@ -38,7 +40,7 @@ class BlurUp(nn.Module):
         self.register_buffer("kernel", 4 * _outer(BINOMIAL_4, channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+        padded = replicate(x, 1)
         kernel = self.kernel.to(x.dtype)
         full = F.conv_transpose2d(padded, kernel, stride=2, padding=2, groups=self.channels)
         return full[..., 1:-1, 1:-1]
