@@ -106,6 +106,11 @@ def train_translator(
                 steps_per_epoch=steps_per_epoch,
                 quiet=options.quiet or not fabric.is_global_zero,
             )
+        except InputError:
+            # A tile that cannot be read, met before anything was learnt: leave no trace.
+            if fabric.is_global_zero and not (run / CHECKPOINT_FILE).exists():
+                shutil.rmtree(run)
+            raise
         finally:
             log.close()
         if fabric.is_global_zero:
