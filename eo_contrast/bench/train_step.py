@@ -96,7 +96,9 @@ def _random_batch(config: TranslatorConfig, size: int, fabric: Fabric) -> Batch:
     source = torch.rand(count, config.generator.bands_in, size, size, generator=draws) * 2 - 1
     target = torch.rand(count, config.generator.bands_out, size, size, generator=draws) * 2 - 1
     indices = tuple((number, number) for number in range(count))
-    return Batch(source.to(fabric.device), target.to(fabric.device), indices)
+    return Batch(
+        source.to(fabric.device), target.to(fabric.device), indices, tags=("",) * len(indices)
+    )
 
 
 def _steps_that_mirror(training: Training, size: int, *, mirrored: bool, count: int) -> list[int]:

@@ -68,11 +68,13 @@ class Batch:
     """``a`` satellite and ``b`` map crops: float32 (N, 3, H, W) in [-1, 1], RGB.
 
     ``indices``: for each sample the positions in ``ImagePairs.a`` and ``ImagePairs.b``.
+    ``tags``: of each sample's satellite image; "" where there is none.
     """
 
     a: torch.Tensor
     b: torch.Tensor
     indices: tuple[tuple[int, int], ...]
+    tags: tuple[str, ...]
 
 
 def epoch_length(pairs: ImagePairs) -> int:
@@ -131,6 +133,7 @@ def batch_at(
         a=to_network_range(np.stack([sample.a for sample in samples])),
         b=to_network_range(np.stack([sample.b for sample in samples])),
         indices=tuple(sample.indices for sample in samples),
+        tags=tuple(pairs.a[sample.indices[0]].tag for sample in samples),
     )
 
 

@@ -94,6 +94,7 @@ class TranslatorConfig(Config):
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     patch_sampler: PatchSamplerConfig = PatchSamplerConfig()
     initialisation: Initialisation = "xavier"
+    initialisation_discriminator: Initialisation | None = Field(None, description="None: the same")
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -138,6 +139,11 @@ class TranslatorConfig(Config):
             raise ValueError(
                 f"discriminator.bands is {self.discriminator.bands}, but generator.bands_out "
                 f"is {self.generator.bands_out}; they judge the same image"
+            )
+        if self.discriminator.tags and self.data.balance != "tag-matched":
+            raise ValueError(
+                f"discriminator.tags are given, but data.balance is {self.data.balance!r}: source "
+                "and map would have different tags; set data.balance to tag-matched"
             )
         if self.data.crop.crop_size % 4:
             raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from eo_contrast.nets.discriminators import build_discriminator
+from eo_contrast.nets.discriminators import Discriminator, build_discriminator
 from eo_contrast.nets.generator import ResnetGenerator
 from eo_contrast.nets.initialisation import initialise
 from eo_contrast.nets.patch_sampler import PatchSampler
@@ -20,7 +20,7 @@ class Nets:
     """Generator, discriminator and patch sampler of one translator."""
 
     generator: ResnetGenerator
-    discriminator: nn.Module
+    discriminator: Discriminator
     patch_sampler: PatchSampler
 
     def named(self) -> Iterator[tuple[str, nn.Module]]:
@@ -44,5 +44,8 @@ def build_nets(config: TranslatorConfig) -> Nets:
     )
     for name, net in nets.named():
         draws = generator_for(config.seed, "initialise", name)
-        initialise(net, config.initialisation, generator=draws)
+        kind = config.initialisation
+        if name == "discriminator" and config.initialisation_discriminator is not None:
+            kind = config.initialisation_discriminator
+        initialise(net, kind, generator=draws)
     return nets

@@ -96,7 +96,17 @@ def training_step(
     share = len(batch.a)
     images = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     shape = (batch.a.shape[2], batch.a.shape[3])
-    draws = recipe.draw(nets, shape, seed=config.seed, step=training.step, images=images, loss=loss)
+    draws = recipe.draw(
+        nets,
+        shape,
+        seed=config.seed,
+        step=training.step,
+        images=images,
+        loss=loss,
+        tags=batch.tags,
+    )
+    if draws.tags is not None:
+        draws = replace(draws, tags=draws.tags.to(fabric.device))
     with fabric.autocast():
         translated = recipe.translate_batch(nets, batch.a, batch.b, draws=draws, loss=loss)
         of_discriminator = recipe.discriminator_losses(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -219,3 +220,34 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tiles, 
     wild = config(optimizer={"lr": 1e30})
     with pytest.raises(WorldError, match=r"optimizer\.lr"):
         train_translator(wild, tiles, tmp_path / "run", RunOptions(device="cpu", quiet=True))
+
+
+def tagged(tiles: Path, root: Path, tags: dict[str, str]) -> Path:
+    """The same tiles, with a table that gives each a tag."""
+    shutil.copytree(tiles, root)
+    rows = [f"train/{number}.png,{tags[number]}" for number in tags]
+    (root / "pairs.csv").write_text("\n".join(["file,tag", *rows]) + "\n")
+    return root
+
+
+def test_a_discriminator_that_is_told_tags_trains_and_refuses_a_tag_it_does_not_know(
+    tiles, tmp_path
+):
+    options = RunOptions(device="cpu", quiet=True)
+    told = config(
+        discriminator={"width": 2, "layers": 1, "norm": "none", "tags": ["park", "water"]},
+        initialisation_discriminator="kaiming",
+        data=TINY["data"] | {"balance": "tag-matched"},
+    )
+    known = {str(number): ("park", "water")[number % 2] for number in range(6)}
+    result = train_translator(told, tagged(tiles, tmp_path / "a", known), tmp_path / "b", options)
+    assert result["steps"] == 12
+    unknown = {str(number): "field" for number in range(6)}
+    with pytest.raises(InputError, match=r"discriminator\.tags are park, water.*'field'"):
+        train_translator(told, tagged(tiles, tmp_path / "c", unknown), tmp_path / "d", options)
+    assert not (tmp_path / "d").exists()
+
+
+def test_tags_for_the_discriminator_want_tags_that_match():
+    with pytest.raises(ValueError, match=r"set data\.balance to tag-matched"):
+        config(discriminator={"tags": ["park"]})

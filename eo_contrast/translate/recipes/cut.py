@@ -8,12 +8,14 @@ second time, and only the sampled positions of them are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from eo_contrast.errors import InputError
 from eo_contrast.nets.generator import feature_sizes
 from eo_contrast.nets.patch_sampler import Positions, draw_positions, gather_patches
 from eo_contrast.objectives.adversarial import (
@@ -37,12 +39,15 @@ class Draws:
         positions: where the source and its translation are compared.
         identity_positions: the same for the maps; ``None`` without the identity term.
         penalty_shares: (B,) in [0, 1], where wgan-gp measures the slope; else ``None``.
+        tags: (B, tags), one-hot, what the discriminator is told of each source and its map;
+            ``None`` for a discriminator without tags.
     """
 
     flip: bool
     positions: Positions
     identity_positions: Positions | None = None
     penalty_shares: Tensor | None = None
+    tags: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,24 @@ class Translated:
 
 
 def draw(
-    nets: Nets, shape: tuple[int, int], *, seed: int, step: int, images: range, loss: LossConfig
+    nets: Nets,
+    shape: tuple[int, int],
+    *,
+    seed: int,
+    step: int,
+    images: range,
+    loss: LossConfig,
+    tags: Sequence[str] = (),
 ) -> Draws:
     """The choices of one step, a function of its arguments alone.
 
     Args:
         shape: height and width of the images.
         images: places in the whole batch, over all processes, of this process's images.
+        tags: of these images; used by a discriminator that is told them.
+
+    Raises:
+        InputError: a tag that the discriminator does not know.
     """
     sampler = nets.patch_sampler.config
     sizes = feature_sizes(nets.generator.config, *shape)
@@ -86,6 +102,7 @@ def draw(
         positions=positions("source"),
         identity_positions=positions("identity") if loss.identity else None,
         penalty_shares=torch.stack(shares) if loss.adversarial == "wgan-gp" else None,
+        tags=_one_hot(tags, nets.discriminator.config.tags),
     )
 
 
@@ -125,14 +142,15 @@ def discriminator_losses(
     """``total`` and its parts: half of real plus fake, and the slope penalty of wgan-gp."""
     judge = DISCRIMINATOR[loss.adversarial]
     fake = translated.fake.detach()
-    logits_fake, logits_real = judged(nets, fake), judged(nets, target)
+    logits_fake = judged(nets, fake, draws.tags)
+    logits_real = judged(nets, target, draws.tags)
     losses = {"fake": judge(logits_fake, False).mean(), "real": judge(logits_real, True).mean()}
     losses["total"] = (losses["fake"] + losses["real"]) / 2
     if loss.adversarial == "wgan-gp":
         assert draws.penalty_shares is not None
         at = mixed_images(target, fake, draws.penalty_shares)
         losses["penalty"] = gradient_penalty(
-            nets.discriminator, at, weight=loss.lambda_gradient_penalty
+            partial(nets.discriminator, tags=draws.tags), at, weight=loss.lambda_gradient_penalty
         )
         losses["total"] = losses["total"] + losses["penalty"]
     losses["logit_fake"] = logits_fake.detach().float().mean()
@@ -140,7 +158,7 @@ def discriminator_losses(
     return losses
 
 
-def judged(nets: Nets, images: Tensor) -> Tensor:
+def judged(nets: Nets, images: Tensor, tags: Tensor | None = None) -> Tensor:
     """Logits of the discriminator, in full precision under autocast too.
 
     Maps are flat: a convolution's output varies little around a large mean, bfloat16 keeps
@@ -149,7 +167,7 @@ def judged(nets: Nets, images: Tensor) -> Tensor:
     """
     with torch.autocast(images.device.type, enabled=False):
         logits: Tensor = nets.discriminator(
-            images.to(torch.promote_types(images.dtype, torch.float32))
+            images.to(torch.promote_types(images.dtype, torch.float32)), tags
         )
     return logits
 
@@ -172,7 +190,7 @@ def generator_losses(
         features = {name: feature.flip(3) for name, feature in features.items()}
     losses: dict[str, Tensor] = {}
     if loss.lambda_adversarial > 0:
-        logits = judged(nets, translated.fake)
+        logits = judged(nets, translated.fake, draws.tags)
         adversarial = GENERATOR[loss.adversarial](logits).mean()
         losses["adversarial"] = loss.lambda_adversarial * adversarial
     queries = _project(nets, {name: f[:batch] for name, f in features.items()}, draws.positions)
@@ -192,6 +210,18 @@ def generator_losses(
         losses["paired"] = loss.lambda_paired * (upright.float() - target).abs().mean()
         losses["total"] = losses["total"] + losses["paired"]
     return losses
+
+
+def _one_hot(tags: Sequence[str], known: tuple[str, ...]) -> Tensor | None:
+    if not known:
+        return None
+    for tag in tags:
+        if tag not in known:
+            raise InputError(
+                f"discriminator.tags are {', '.join(known)}, but a tile has the tag {tag!r}; "
+                "list every tag of pairs.csv, or leave discriminator.tags empty"
+            )
+    return torch.tensor([[float(tag == name) for name in known] for tag in tags])
 
 
 def _project(nets: Nets, features: Mapping[str, Tensor], positions: Positions) -> dict[str, Tensor]:
