@@ -1,7 +1,8 @@
 """Every kind of bad input as a user would give it; run as a script, it prints the table.
 
-``python tests/cli/bad_input.py`` writes what docs/results/bad-input.md holds. Each case gets
-a folder with good and bad files, types one command there, and looks at what is left.
+``PYTHONPATH=. python tests/cli/bad_input.py``, in a checkout, prints the table of
+docs/results/bad-input.md. Each case gets a folder with good and bad files, types one command
+there, and looks at what is left.
 """
 
 from __future__ import annotations
@@ -312,9 +313,14 @@ def _as_table() -> str:
         with tempfile.TemporaryDirectory() as folder:
             given = answer(case, Path(folder))
         said = given.stderr.strip().replace("|", "\\|").replace("\n", " / ")
-        left = ", ".join(given.changed) or "nothing new"
+        left = ", ".join(_without_host(name) for name in given.changed) or "nothing new"
         lines.append(f"| {case.what} | `{case.command}` | {said} | {given.exit_code} | {left} |")
     return "\n".join(lines)
+
+
+def _without_host(name: str) -> str:
+    stem, found, _ = name.partition(".tfevents.")
+    return stem + found + "*" if found else name
 
 
 if __name__ == "__main__":
