@@ -21,6 +21,7 @@ from eo_contrast.translate.trainer import Training, start_training, training_ste
 PEAK_CHANNELS = 256
 PEAK_SIDE = 64
 PEAK_SECONDS = 3.0
+WARM_UP = 3
 
 
 def bench_train_step(
@@ -33,7 +34,7 @@ def bench_train_step(
 
     Args:
         size: side of the images, pixels, a multiple of 4.
-        repeats: steps timed, after one that is not.
+        repeats: steps timed, after three that fill the allocator and are not.
 
     Returns: ``flops`` of one step (2 a multiply-add), ``flops_mirrored`` (``None`` where the
         recipe does not mirror), ``seconds_median``, ``gflop_per_s``, ``peak_gflop_per_s``
@@ -43,9 +44,9 @@ def bench_train_step(
     fabric = launch(device, config.precision)
     training = start_training(config, fabric.device)
     batch = _random_batch(config, size, fabric)
-    plain = _steps_that_mirror(training, size, mirrored=False, count=repeats + 1)
+    plain = _steps_that_mirror(training, size, mirrored=False, count=repeats + WARM_UP)
     peak_before = convolution_peak(fabric)
-    seconds = [_seconds(training, batch, fabric, step) for step in plain][1:]
+    seconds = [_seconds(training, batch, fabric, step) for step in plain][WARM_UP:]
     peak = max(peak_before, convolution_peak(fabric))
     # The counter itself holds memory: it comes after the peak has been read.
     memory = _peak_memory_mib(fabric)

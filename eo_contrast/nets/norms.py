@@ -98,8 +98,9 @@ class _RectifiedInstanceNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, mean, inverse = ctx.saved_tensors
         batch, channels, height, width = x.shape
-        above = x > mean.view(batch, channels, 1, 1)
-        passed = gradient.contiguous().masked_fill(~above, 0)
+        # Above zero exactly where x > mean; a mask and its fill take several times as long.
+        centred = (x - mean.view(batch, channels, 1, 1)).to(gradient.dtype)
+        passed = torch.ops.aten.threshold_backward(gradient.contiguous(), centred, 0)
         of_x, _, _ = torch.ops.aten.native_group_norm_backward(
             passed, x, mean, inverse, None, batch, channels, height * width, channels,
             [True, False, False],
