@@ -42,8 +42,9 @@ class BlurUp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         padded = replicate(x, 1)
         kernel = self.kernel.to(x.dtype)
-        full = F.conv_transpose2d(padded, kernel, stride=2, padding=2, groups=self.channels)
-        return full[..., 1:-1, 1:-1]
+        # A padding of 3 leaves out what belongs to the replicated edge; cropping it afterwards
+        # would cost the gradient a map of zeros.
+        return F.conv_transpose2d(padded, kernel, stride=2, padding=3, groups=self.channels)
 
 
 def _outer(taps: tuple[float, ...], channels: int) -> Tensor:
