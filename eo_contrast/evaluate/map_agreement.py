@@ -15,6 +15,7 @@ from eo_contrast.config import Config, find_config, load_config, shipped_folder
 PALETTE_FOLDER = "configs/palettes"
 ROAD_TOLERANCE_PX = 3
 # Flat areas lie within a few levels of their colour; JPEG ringing reaches further.
+FLAT_DISTANCE = 6.0
 NEAR_DISTANCE = 18.0
 
 Level = Annotated[int, Field(ge=0, le=255)]
@@ -33,6 +34,8 @@ class Palette(Config):
 
     @model_validator(mode="after")
     def _colours_decide(self) -> Self:
+        if "mean_iou" in self.classes:
+            raise ValueError("no class may be called 'mean_iou': scores use the name")
         owner: dict[Colour, str] = {}
         for name, colours in self.classes.items():
             if not colours:
@@ -70,9 +73,11 @@ def shipped_palettes() -> list[Palette]:
 def nearest_palette(
     maps: Iterable[NDArray[np.uint8]], palettes: Sequence[Palette]
 ) -> tuple[Palette, float]:
-    """The palette whose colours cover most of ``maps``, and the share of pixels it covers.
+    """The palette that fits ``maps`` best, and the share of pixels that its colours cover.
 
-    A pixel is covered if it lies within ``NEAR_DISTANCE`` of a colour.
+    Map styles share their pale tones, so palettes are told apart by the pixels within
+    ``FLAT_DISTANCE`` of a colour (and, where that ties, within ``NEAR_DISTANCE``); a pixel is
+    covered within ``NEAR_DISTANCE``.
 
     Args:
         maps: images (H, W, 3).
@@ -80,14 +85,15 @@ def nearest_palette(
 
     Returns: the palette and a share, 0..1.
     """
-    covered = np.zeros(len(palettes))
+    flat, covered = np.zeros(len(palettes)), np.zeros(len(palettes))
     pixels = 0
     for image in maps:
         pixels += image.shape[0] * image.shape[1]
         for number, palette in enumerate(palettes):
             squared = _squared_distances(image, _colours(palette)).min(axis=1)
+            flat[number] += np.count_nonzero(squared <= FLAT_DISTANCE**2)
             covered[number] += np.count_nonzero(squared <= NEAR_DISTANCE**2)
-    best = int(covered.argmax())
+    best = max(range(len(palettes)), key=lambda number: (flat[number], covered[number]))
     return palettes[best], float(covered[best] / max(pixels, 1))
 
 
@@ -184,7 +190,8 @@ def ratio(part: float, whole: float) -> float:
 
 
 def commonest_colour(maps: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The RGB value that most pixels of ``maps`` have, shape (3,); the darkest of equals."""
+    """The RGB value that most pixels of ``maps`` have, shape (3,); of equals the least red, then
+    the least green, then the least blue."""
     counts = np.zeros(2**24, np.int64)
     for image in maps:
         red, green, blue = image.reshape(-1, 3).astype(np.int64).T

@@ -30,6 +30,7 @@ SCORES = {
     "road/completeness": Score("roads found", "%", 1, 100, "true road that was drawn"),
     "road/correctness": Score("roads right", "%", 1, 100, "drawn road that is true"),
 }
+NUMBER = Score("pairs", digits=0, meaning="true maps that were compared")
 CLASS_PREFIX = "iou/"
 
 
@@ -66,6 +67,8 @@ def class_names(rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def score_of(key: str) -> Score:
     """How the score ``key`` is shown."""
+    if key == "n":
+        return NUMBER
     return SCORES.get(key) or Score(key.removeprefix(CLASS_PREFIX).replace("_", " "))
 
 
