@@ -27,7 +27,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
-	$(BIN)/eo-contrast quickstart runs/quickstart
+	$(BIN)/eo-contrast quickstart runs/quickstart --overwrite
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
