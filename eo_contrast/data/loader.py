@@ -16,11 +16,11 @@ from typing import Literal, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field, model_validator
 
 from eo_contrast.config import Config
 from eo_contrast.data.image_pairs import ImagePairs, ImageRef, read_pair
+from eo_contrast.data.resize import resized
 from eo_contrast.errors import InputError
 
 NETWORK_STRIDE = 4
@@ -33,7 +33,9 @@ class CropConfig(Config):
     """How an image becomes a network's input (CUT, data/base_dataset.py: resize_and_crop)."""
 
     load_size: int | None = Field(286, ge=NETWORK_STRIDE)
-    """Side to which the whole image is resized before cropping, pixels; null keeps its size."""
+    """Side to which the whole image is resized before cropping, pixels; null keeps its size.
+
+    Less than the files' side is a coarser model: cheaper steps that see more ground each."""
     crop_size: int = Field(256, ge=NETWORK_STRIDE, multiple_of=NETWORK_STRIDE)
     """Side of the random crop, pixels, a multiple of the generator's stride of 4."""
     flip_horizontal: bool = True
@@ -61,6 +63,11 @@ def without_scale_jitter(crop: CropConfig) -> CropConfig:
     if crop.load_size is None:
         return crop
     return crop.model_copy(update={"load_size": crop.crop_size})
+
+
+def zoom_of(crop: CropConfig, side: int) -> float:
+    """Pixels that the network sees for one pixel of an image of ``side`` pixels."""
+    return 1.0 if crop.load_size is None else crop.load_size / side
 
 
 @dataclass(frozen=True)
@@ -259,7 +266,7 @@ def _crop(
 ) -> NDArray[np.uint8]:
     """Resized, cropped, flipped and turned; image (H, W, 3 or 6 where two images share them)."""
     if crop.load_size is not None:
-        image = _resize(image, crop.load_size)
+        image = resized(image, crop.load_size, crop.load_size)
     height, width = image.shape[:2]
     size = crop.crop_size
     if min(height, width) < size:
@@ -277,17 +284,3 @@ def _crop(
     if crop.flip_vertical and mirror_rows:
         image = image[::-1]
     return np.rot90(image, turns) if crop.quarter_turns else image
-
-
-def _resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    if image.shape[:2] == (size, size):
-        return image
-    resized = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(image[..., first : first + 3])).resize(
-                (size, size), Image.Resampling.BICUBIC
-            )
-        )
-        for first in range(0, image.shape[2], 3)
-    ]
-    return np.concatenate(resized, axis=2)

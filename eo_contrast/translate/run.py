@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from eo_contrast.config import save_config
 from eo_contrast.data.ground_resolution import median_ground_resolution_m
 from eo_contrast.data.image_pairs import ImagePairs, find_image_pairs, keep_in_memory
-from eo_contrast.data.loader import epoch_length
+from eo_contrast.data.loader import epoch_length, zoom_of
 from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.evaluate.map_agreement import load_palette
 from eo_contrast.files import refuse_existing
@@ -93,6 +93,7 @@ def train_translator(
             palette,
             fabric.device,
             options.say,
+            _zoom(config, pairs),
         )
         try:
             losses = train(
@@ -192,6 +193,8 @@ def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
     resolution = config.data.ground_resolution_m
     if resolution is None:
         resolution = median_ground_resolution_m(pairs.a)
+    if resolution is not None:
+        resolution = round(resolution / _zoom(config, pairs), 3)
     return Card(
         architecture=config.generator,
         bands_in=_band_names(config.generator.bands_in),
@@ -205,6 +208,12 @@ def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
             "config": yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         },
     )
+
+
+def _zoom(config: TranslatorConfig, pairs: ImagePairs) -> float:
+    """Of the crops that training ends with; the first tile's height stands for all."""
+    crop = config.data.crop_in_decay or config.data.crop
+    return 1.0 if crop.load_size is None else zoom_of(crop, pairs.read(pairs.a[0]).shape[0])
 
 
 def _band_names(count: int) -> tuple[str, ...]:

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eo_contrast.data.ground_resolution import median_ground_resolution_m
 from eo_contrast.data.image_pairs import ImagePairs, read_pair
+from eo_contrast.data.resize import at_zoom
 from eo_contrast.errors import InputError
 from eo_contrast.evaluate.folders import palette_for, plain_maps
 from eo_contrast.evaluate.map_agreement import Palette, commonest_colour
 from eo_contrast.evaluate.paired import score_pairs
-from eo_contrast.translate.apply import Model
+from eo_contrast.translate.apply import RESOLUTION_TOLERANCE, Model
 
 RGB = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -32,6 +34,8 @@ def score_model(
 ) -> dict[str, Any]:
     """Translate each satellite image whole and score it against its map.
 
+    Images whose names tell their ground resolution are translated at the model's.
+
     Args:
         pairs: a paired split.
         model: takes RGB; normalises each image by its own statistics.
@@ -45,7 +49,7 @@ def score_model(
     """
     _require_rgb(model)
     model.tiles.prepare(None)
-    scores = score_pairs(_translated(pairs, model, done), palette)
+    scores = score_pairs(_translated(pairs, model, _zoom(pairs, model), done), palette)
     if baselines:
         colour = commonest_colour(_maps(pairs))
         scores["baselines"] = {
@@ -86,11 +90,22 @@ def _require_rgb(model: Model) -> None:
             )
 
 
+def _zoom(pairs: ImagePairs, model: Model) -> float:
+    wanted = model.card.ground_resolution_m if model.card else None
+    given = median_ground_resolution_m(pairs.a)
+    if wanted is None or given is None or abs(given / wanted - 1) <= RESOLUTION_TOLERANCE:
+        return 1.0
+    return given / wanted
+
+
 def _translated(
-    pairs: ImagePairs, model: Model, done: Callable[[int], None]
+    pairs: ImagePairs, model: Model, zoom: float, done: Callable[[int], None]
 ) -> Iterator[tuple[RGB, RGB]]:
+    def translated(image: RGB) -> RGB:
+        return translate_image(model, image)
+
     for number, (satellite, real) in enumerate(_all_pairs(pairs), start=1):
-        yield real, translate_image(model, satellite)
+        yield real, at_zoom(satellite, zoom, translated)
         done(number)
 
 

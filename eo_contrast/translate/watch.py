@@ -14,6 +14,7 @@ from torch import nn
 
 from eo_contrast.data.image_pairs import ImagePairs, read_image
 from eo_contrast.data.loader import to_network_range, to_pixels
+from eo_contrast.data.resize import at_zoom
 from eo_contrast.evaluate.map_agreement import Palette
 from eo_contrast.evaluate.paired import PairedScores
 from eo_contrast.files import whole_file
@@ -33,6 +34,7 @@ class Watch:
         folder: for pictures, ``samples/`` of the run.
         palette: of the maps, for class scores; ``None`` leaves them out.
         say: takes a warning for the user.
+        zoom: pixels that the generator was trained on for one of the tiles'.
     """
 
     pairs: ImagePairs | None
@@ -41,6 +43,7 @@ class Watch:
     palette: Palette | None
     device: torch.device
     say: Callable[[str], None]
+    zoom: float = 1.0
 
     def look(self, generator: nn.Module, step: int, log: RunLog) -> None:
         """Translate the tiles, save pictures, add scores to the log."""
@@ -49,7 +52,11 @@ class Watch:
         places = _spread(len(self.pairs.a), self.config.images)
         sources = [read_image(self.pairs.a[place]) for place in places]
         maps = [read_image(self.pairs.b[place % len(self.pairs.b)]) for place in places]
-        fakes = [translate_tile(generator, source, self.device) for source in sources]
+
+        def translated(tile: RGB) -> RGB:
+            return translate_tile(generator, tile, self.device)
+
+        fakes = [at_zoom(source, self.zoom, translated) for source in sources]
         shown = slice(0, self.config.pictures)
         picture = triptychs(sources[shown], fakes[shown], maps[shown])
         path = self.folder / f"step-{step:07d}.png"
