@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +36,7 @@ from eo_contrast.raster.resample import ResampledSource, axis_map, resample_stri
 from eo_contrast.raster.windows import default_overlap
 from eo_contrast.raster.writer import Format, raster_written
 from eo_contrast.training.card import Card, InputScaling, load_model, model_file
+from eo_contrast.training.log import peak_rss_mib
 
 IDENTITY = "identity"
 RESOLUTION_TOLERANCE = 0.1
@@ -190,7 +190,7 @@ def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
     """What a run took: seconds {total, read, infer, write}, peak_rss_mib, limited_by."""
     return {
         "seconds": {kind: round(value, 3) for kind, value in seconds.items()},
-        "peak_rss_mib": _peak_rss_mib(),
+        "peak_rss_mib": round(peak_rss_mib(), 1),
         "limited_by": LIMITS[max(LIMITS, key=lambda kind: seconds[kind])],
     }
 
@@ -348,8 +348,3 @@ def _summary(out: Path, job: _Job) -> dict[str, Any]:
         "tiles": job.plan.tiles,
         "megapixels": round(height * width / 1e6, 6),
     }
-
-
-def _peak_rss_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
