@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from eo_contrast.cli.options import Output, device_option, output_options, overwrite_option
-from eo_contrast.errors import WorldError
+from eo_contrast.errors import InputError, WorldError
 
 
 @click.command("translate")
@@ -50,6 +50,16 @@ from eo_contrast.errors import WorldError
     show_default=True,
     help="Pixels of the result: the source's own, or at the model's ground resolution.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Also write this HTML page: source and map side by side, settings, time.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    help="The true map on the same grid: shown and scored on the --report page.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
 @overwrite_option
 @device_option
@@ -62,6 +72,8 @@ def command(
     device: str,
     overwrite: bool,
     dry_run: bool,
+    report: Path | None,
+    truth: Path | None,
     output: Output,
     **choices: Any,
 ) -> None:
@@ -80,9 +92,11 @@ def command(
     from eo_contrast.translate.many import find_sources, translate_many
 
     sources = find_sources(source)
+    _check_report(source, report, truth, single=sources is None, overwrite=overwrite)
+    model = load_tile_model(model_name, torch.device(resolve_device(device)))
     translate_one = partial(
         translate_raster,
-        model=load_tile_model(model_name, torch.device(resolve_device(device))),
+        model=model,
         options=_options(**choices),
         overwrite=overwrite,
         dry_run=dry_run,
@@ -90,6 +104,10 @@ def command(
     )
     if sources is None:
         result = translate_one(Path(source), out)
+        if report is not None and not dry_run:
+            palette = model.card.palette if model.card else None
+            _write_report(Path(source), out, report, truth, palette, result)
+            output.say(f"{report}: written; open it in a browser")
     else:
         result = translate_many(sources, out, translate_one, overwrite=overwrite)
     output.emit(result)
@@ -99,6 +117,42 @@ def command(
         click.echo(f"{failure['path']}: not translated: {failure['error']}", err=True)
     if failed:
         raise WorldError(f"{source}: {len(failed)} of {len(sources or [])} rasters failed")
+
+
+def _check_report(
+    source: str, report: Path | None, truth: Path | None, *, single: bool, overwrite: bool
+) -> None:
+    from eo_contrast.files import refuse_existing
+
+    if truth is not None and report is None:
+        raise InputError("--truth is shown on the page of --report; give --report FILE.html too")
+    if report is None:
+        return
+    if not single:
+        raise InputError(f"--report: is the page of one raster, but {source} names several")
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{report}: the page is HTML; give a name that ends in .html")
+    if truth is not None and not truth.exists():
+        raise InputError(f"{truth}: no such file; --truth takes the true map, a raster")
+    refuse_existing(report, overwrite=overwrite)
+
+
+def _write_report(
+    source: Path,
+    out: Path,
+    report: Path,
+    truth: Path | None,
+    palette: str | None,
+    summary: dict[str, Any],
+) -> None:
+    from eo_contrast.evaluate.map_agreement import load_palette
+    from eo_contrast.evaluate.rasters import score_rasters
+    from eo_contrast.report.translation import translation_report
+
+    scores = None
+    if truth is not None:
+        scores = score_rasters(truth, out, load_palette(palette) if palette else None)
+    translation_report(source, out, report, summary=summary, scores=scores, truth=truth)
 
 
 def _options(

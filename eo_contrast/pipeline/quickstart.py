@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
-from numpy.typing import NDArray
 from pydantic import Field
 
 from eo_contrast.config import Config, find_config, load_config
 from eo_contrast.errors import InputError
-from eo_contrast.evaluate.map_agreement import load_palette
-from eo_contrast.evaluate.paired import PairedScores
+from eo_contrast.evaluate.folders import plain_maps
+from eo_contrast.evaluate.map_agreement import Palette, commonest_colour, load_palette
+from eo_contrast.evaluate.paired import score_pairs
+from eo_contrast.evaluate.rasters import score_rasters, tiles_of
 from eo_contrast.files import refuse_existing
 from eo_contrast.progress import progress
 from eo_contrast.report.quickstart import quickstart_report
@@ -30,9 +29,7 @@ from eo_contrast.translate.apply import TranslateOptions, load_tile_model, trans
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.run import RunOptions, train_translator
 
-RGB = NDArray[np.uint8]
 MAP_FILE = "map.tif"
-SCORED_SIDE = 256
 
 
 class SynthConfig(Config):
@@ -78,15 +75,16 @@ def run_quickstart(
         summary = _translate(tiles / "scene.tif", out, run, device, quiet=quiet)
     with _timed(seconds, "score"):
         translator = load_config(TranslatorConfig, run / "config.yaml")
-        palette = translator.data.palette or "osm16"
-        scores = _scores(tiles / "scene_map.tif", _pixels(out), palette)
-        baselines = _baselines(tiles, palette)
+        palette = load_palette(translator.data.palette or "osm16")
+        scene, truth = tiles / "scene.tif", tiles / "scene_map.tif"
+        scores = score_rasters(truth, out, palette)
+        baselines = _baselines(scene, truth, palette)
     report = quickstart_report(
         folder,
         training_run=run,
-        source=tiles / "scene.tif",
+        source=scene,
         translated=out,
-        truth=tiles / "scene_map.tif",
+        truth=truth,
         scores=scores,
         baselines=baselines,
         summary=summary,
@@ -121,31 +119,14 @@ def _translate(scene: Path, out: Path, run: Path, device: str, *, quiet: bool) -
     return translate_raster(scene, out, model, TranslateOptions(), overwrite=True, quiet=quiet)
 
 
-def _scores(truth: Path, fake: RGB, palette: str) -> dict[str, Any]:
-    real = _pixels(truth)
-    scores = PairedScores(load_palette(palette))
-    for row in range(0, real.shape[0], SCORED_SIDE):
-        for column in range(0, real.shape[1], SCORED_SIDE):
-            part = np.s_[row : row + SCORED_SIDE, column : column + SCORED_SIDE]
-            scores.update(real[part], fake[part])
-    return scores.result()
-
-
-def _baselines(tiles: Path, palette: str) -> dict[str, dict[str, Any]]:
-    truth = tiles / "scene_map.tif"
-    real = _pixels(truth)
-    colours, counts = np.unique(real.reshape(-1, 3), axis=0, return_counts=True)
-    commonest = np.broadcast_to(colours[counts.argmax()], real.shape)
+def _baselines(scene: Path, truth: Path, palette: Palette) -> dict[str, dict[str, Any]]:
+    commonest = commonest_colour(tiles_of(truth))
     return {
-        "every pixel the commonest colour": _scores(truth, commonest, palette),
-        "the satellite image itself": _scores(truth, _pixels(tiles / "scene.tif"), palette),
+        "every pixel the commonest colour": score_pairs(
+            plain_maps(tiles_of(truth), commonest), palette
+        ),
+        "the satellite image itself": score_rasters(truth, scene, palette),
     }
-
-
-def _pixels(path: Path) -> RGB:
-    with rasterio.open(path) as raster:
-        bands: RGB = raster.read([1, 2, 3])
-    return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 
 def _by_hand(config: QuickstartConfig) -> list[str]:

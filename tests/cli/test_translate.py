@@ -126,3 +126,35 @@ def test_a_folder_without_rasters_and_two_of_one_name_are_refused(tmp_path, fold
     double = run(folder, tmp_path / "maps")
     assert (double.exit_code, "same a.tif" in double.stderr) == (2, True)
     assert not (tmp_path / "maps").exists()
+
+
+def test_a_page_of_the_translation_is_written_beside_it_when_asked(tmp_path, source):
+    page = tmp_path / "page.html"
+    result = run(source, tmp_path / "b.tif", "--report", page, "--truth", source)
+    assert result.exit_code == 0, result.stderr
+    text = page.read_text()
+    assert "True map, whole raster" in text
+    assert "100.00" in text  # dB: the copy is the truth
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--truth", "a.tif"), "give --report FILE.html too"),
+        (("--report", "page.pdf"), "give a name that ends in .html"),
+        (("--report", "page.html", "--truth", "absent.tif"), "absent.tif: no such file"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_before_anything_is_translated(
+    tmp_path, source, words, says, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    result = run(source, tmp_path / "b.tif", *words)
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_page_of_several_rasters_is_refused(tmp_path, source):
+    result = run(source.parent, tmp_path / "maps", "--report", tmp_path / "page.html")
+    assert result.exit_code == 2
+    assert "is the page of one raster" in result.stderr
