@@ -29,8 +29,8 @@ def test_bounds_are_those_of_the_web_mercator_quad(tile):
 def test_the_transform_spans_the_bounds(tile, width, height):
     transform = rasterio.Affine(*tile_transform(tile, width, height))
     left, bottom, right, top = tile_bounds(tile)
-    assert transform * (0, 0) == pytest.approx((left, top), abs=1e-6)
-    assert transform * (width, height) == pytest.approx((right, bottom), abs=1e-6)
+    assert transform @ (0, 0) == pytest.approx((left, top), abs=1e-6)
+    assert transform @ (width, height) == pytest.approx((right, bottom), abs=1e-6)
 
 
 @given(tiles(shallowest=10))
