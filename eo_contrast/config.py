@@ -87,7 +87,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     here = values
     for parent in parents:
-        child = here.setdefault(parent, {})
+        if here.get(parent) is None:
+            here[parent] = {}
+        child = here[parent]
         if not isinstance(child, dict):
             raise InputError(f"--set {override}: {parent} holds {child!r}, it has no parts")
         here = child

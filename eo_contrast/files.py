@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,25 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() and not any(path.iterdir()):
         return
     raise InputError(f"{path}: already exists; give --overwrite to replace it, or another name")
+
+
+def refuse_strangers(folder: Path, belongs: Callable[[str], bool], maker: str) -> None:
+    """Refuse to replace a folder that holds more than ``maker`` writes: it may be somebody's home.
+
+    Args:
+        belongs: whether an entry of that name is one that ``maker`` writes.
+        maker: for the message, such as "no training run".
+
+    Raises:
+        InputError: an entry of ``folder`` does not belong.
+    """
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    strangers = [entry.name for entry in entries if not belongs(entry.name)]
+    if strangers:
+        raise InputError(
+            f"{folder}: holds {strangers[0]}, which {maker} makes; "
+            "choose another folder, or empty it yourself"
+        )
 
 
 @contextmanager

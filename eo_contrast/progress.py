@@ -57,16 +57,19 @@ def _bar(description: str, total: int, unit: str, done: int) -> Iterator[Advance
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(description, total=total, completed=done, note="")
+        task = bar.add_task(description, total=total, completed=done, note="", rate="")
+        began = time.monotonic()
 
         def advance(finished: int, note: str = "") -> None:
-            bar.update(task, completed=finished, note=note)
+            rate = (finished - done) / max(time.monotonic() - began, 1e-9)
+            bar.update(task, completed=finished, note=note, rate=f"{rate:.2f}/s")
 
         yield advance
 

@@ -98,7 +98,10 @@ def _random_batch(config: TranslatorConfig, size: int, fabric: Fabric) -> Batch:
     target = torch.rand(count, config.generator.bands_out, size, size, generator=draws) * 2 - 1
     indices = tuple((number, number) for number in range(count))
     return Batch(
-        source.to(fabric.device), target.to(fabric.device), indices, tags=("",) * len(indices)
+        source.to(fabric.device),
+        target.to(fabric.device),
+        indices,
+        tags=(config.discriminator.tags or ("",))[:1] * count,
     )
 
 

@@ -7,7 +7,9 @@ without waiting for torch.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +64,8 @@ class LazyCommands(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C becomes exit code 75 where click would make it 1."""
+        """Run the command; Ctrl-C and SIGTERM become exit code 75, and clean up on the way."""
+        _treat_termination_as_interrupt()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
@@ -96,6 +99,11 @@ class LazyCommands(click.Group):
             return result
         # click returns the code given to ctx.exit() here; commands themselves return None
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _treat_termination_as_interrupt() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @click.group(

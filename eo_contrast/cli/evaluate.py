@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -25,6 +27,11 @@ def command() -> None:
 @click.option("--data", type=FOLDER, help="Folder of satellite and map pairs.")
 @click.option("--model", help="A model.safetensors, its run folder, or identity.")
 @click.option("--split", default="test", show_default=True, help="Which pairs of --data.")
+@click.option(
+    "--satellite-side",
+    type=click.Choice(["left", "right"]),
+    help="Half of side-by-side files [default: as the model was trained, else left].",
+)
 @click.option("--palette", help="Map style: osm16, pix2pix-maps or a YAML file.")
 @click.option("--baselines", is_flag=True, help="Score trivial maps beside.")
 @device_option
@@ -36,6 +43,7 @@ def translation(
     data: Path | None,
     model: str | None,
     split: str,
+    satellite_side: Literal["left", "right"] | None,
     palette: str | None,
     baselines: bool,
     device: str,
@@ -53,7 +61,8 @@ def translation(
     if real and fake and not (data or model):
         scores = _score_folders(real, fake, paired, palette, baselines, output)
     elif data and model and not (real or fake):
-        scores = _score_model(data, model, split, palette, baselines, device, output)
+        source = partial(_pairs, data, split, satellite_side)
+        scores = _score_model(source, model, palette, baselines, device, output)
     else:
         given = [f"--{name}" for name, value in _sources(real, fake, data, model) if value]
         raise InputError(
@@ -83,10 +92,16 @@ def _score_folders(
     return {**score_folders(pairs, chosen, baselines=baselines), "palette": chosen.name}
 
 
+def _pairs(data: Path, split: str, side: Literal["left", "right"] | None, model: Any) -> Any:
+    from eo_contrast.data.image_pairs import find_image_pairs
+    from eo_contrast.translate.score import satellite_side_of
+
+    return find_image_pairs(data, split, satellite_side=side or satellite_side_of(model))
+
+
 def _score_model(
-    data: Path,
+    pairs_for: Callable[[Any], Any],
     model: str,
-    split: str,
     palette: str | None,
     baselines: bool,
     device: str,
@@ -94,14 +109,13 @@ def _score_model(
 ) -> dict[str, Any]:
     import torch
 
-    from eo_contrast.data.image_pairs import find_image_pairs
     from eo_contrast.progress import progress
     from eo_contrast.training.loop import resolve_device
     from eo_contrast.translate.apply import load_tile_model
     from eo_contrast.translate.score import palette_of, score_model
 
     loaded = load_tile_model(model, torch.device(resolve_device(device)))
-    pairs = find_image_pairs(data, split)
+    pairs = pairs_for(loaded)
     chosen = palette_of(loaded, pairs, palette, output.say)
     with progress("translating", len(pairs.a), unit="images", quiet=output.quiet) as advance:
         scores = score_model(

@@ -37,7 +37,8 @@ def command(
     \b
     Example:
       eo-contrast train-translator fastcut-small --data tiles/ --out runs/first
-      torchrun --nproc-per-node 2 -m eo_contrast train-translator cut --data tiles/ ...
+      torchrun --nproc-per-node 2 -m eo_contrast train-translator cut --data tiles/ \\
+        --out runs/two --set data.batch_size=2
     """
     from eo_contrast.config import find_config, load_config
     from eo_contrast.translate.config import TranslatorConfig

@@ -161,7 +161,8 @@ def read_pair(pairs: ImagePairs, index: int) -> tuple[NDArray[np.uint8], NDArray
 
 
 def _find_split(root: Path, split: str, satellite_side: Side, tags: dict[str, str]) -> ImagePairs:
-    for base in (root / split, root):
+    # Without a folder for each split, all tiles are for training: nothing is held out.
+    for base in (root / split, root) if split == "train" else (root / split,):
         if (base / "satellite").is_dir() and (base / "map").is_dir():
             return _two_folders(root, base / "satellite", base / "map", tags, "tiles")
     for prefix in (split, "val") if split == "test" else (split,):

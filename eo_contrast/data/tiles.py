@@ -66,6 +66,11 @@ def tiles_from_names(names: Sequence[str]) -> list[Tile | None]:
     return tiles if all(tile is not None for tile in tiles) else [None] * len(tiles)
 
 
+def tile_of_file(name: str) -> Tile | None:
+    """Tile of one file by its own name: a long quadkey or ``16_10520_22834``, never a number."""
+    return _tile_from_name(PurePosixPath(name).name)
+
+
 def _tile_from_name(name: str) -> Tile | None:
     path = PurePosixPath(name).with_suffix("")
     joined = _JOINED.fullmatch(path.name)

@@ -98,8 +98,7 @@ def palette_for(reals: Iterator[RGB], wanted: str | None, say: Say) -> Palette:
     """
     if wanted is not None:
         return load_palette(wanted)
-    first = [real for real, _ in zip(reals, range(MAPS_LOOKED_AT), strict=False)]
-    palette, covered = nearest_palette(first, shipped_palettes())
+    palette, covered = _fit(reals)
     if covered < LEAST_COVERED:
         raise InputError(
             f"--palette: none given, and the nearest shipped one, {palette.name}, has the colours "
@@ -107,6 +106,17 @@ def palette_for(reals: Iterator[RGB], wanted: str | None, say: Say) -> Palette:
         )
     say(f"palette: {palette.name} (has the colours of {covered:.0%} of the true maps' pixels)")
     return palette
+
+
+def fitting_palette(reals: Iterator[RGB]) -> Palette | None:
+    """The shipped palette that fits the first maps best; None where none fits."""
+    palette, covered = _fit(reals)
+    return palette if covered >= LEAST_COVERED else None
+
+
+def _fit(reals: Iterator[RGB]) -> tuple[Palette, float]:
+    first = [real for real, _ in zip(reals, range(MAPS_LOOKED_AT), strict=False)]
+    return nearest_palette(first, shipped_palettes())
 
 
 def _images_by_name(folder: Path) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from eo_contrast.config import Config, find_config, load_config
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, Interrupted
 from eo_contrast.evaluate.folders import plain_maps
 from eo_contrast.evaluate.map_agreement import Palette, commonest_colour, load_palette
 from eo_contrast.evaluate.paired import score_pairs
@@ -70,7 +70,12 @@ def run_quickstart(
     with _timed(seconds, "train"):
         file = find_config(config.translator, "configs/translate")
         options = RunOptions(device=device, overwrite=overwrite, quiet=quiet)
-        train_translator(load_config(TranslatorConfig, file, config.set), tiles, run, options)
+        try:
+            train_translator(load_config(TranslatorConfig, file, config.set), tiles, run, options)
+        except Interrupted as error:
+            raise Interrupted(
+                f"{folder}: stopped while training; quickstart --overwrite begins anew"
+            ) from error
     with _timed(seconds, "translate"):
         summary = _translate(tiles / "scene.tif", out, run, device, quiet=quiet)
     with _timed(seconds, "score"):

@@ -21,7 +21,7 @@ from rasterio.warp import transform as warp_points
 from rasterio.windows import Window
 
 from eo_contrast.errors import InputError, WorldError
-from eo_contrast.files import refuse_existing, whole_folder
+from eo_contrast.files import refuse_existing, refuse_strangers, whole_folder
 from eo_contrast.progress import Advance
 from eo_contrast.synth.cartography import class_shares, render_map
 from eo_contrast.synth.places import (
@@ -100,10 +100,11 @@ def write_sat2map(
         advance: told after each pair and each window of the scene.
 
     Raises:
-        InputError: ``folder`` exists and ``overwrite`` is false.
+        InputError: ``folder`` exists and ``overwrite`` is false, or it holds what is not ours.
         WorldError: the disk is full or failing.
     """
     refuse_existing(folder, overwrite=overwrite)
+    refuse_strangers(folder, _is_ours, "no 'synth sat2map'")
     world = World(plan.seed, plan.ground_resolution)
     with whole_folder(folder) as partial:
         rows = []
@@ -120,6 +121,10 @@ def write_sat2map(
                 f"{folder}: writing the scene failed ({error.__cause__ or error}); "
                 "free some space and run again"
             ) from error
+
+
+def _is_ours(name: str) -> bool:
+    return name in {"train", "test", "pairs.csv"} or name.startswith(("scene.tif", "scene_map.tif"))
 
 
 def picture_pair(world: World, extent: Extent) -> tuple[Pixels, Pixels]:

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from eo_contrast.config import Config
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, WorldError
 from eo_contrast.files import whole_file
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 
@@ -49,11 +49,20 @@ class Card(Config):
 
 
 def save_model(net: nn.Module, card: Card, path: Path) -> None:
-    """Write weights and card; the same net and card give the same bytes."""
+    """Write weights and card; the same net and card give the same bytes.
+
+    Raises:
+        WorldError: the disk is full or failing.
+    """
     weights = {name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}
     header = {CARD_KEY: json.dumps(card.model_dump(mode="json"), sort_keys=True)}
     with whole_file(path) as partial:
-        save_file(weights, partial, metadata=header)
+        try:
+            save_file(weights, partial, metadata=header)
+        except SafetensorError as error:
+            raise WorldError(
+                f"{path}: writing failed ({error}); free some space and run again"
+            ) from error
 
 
 def read_card(path: Path | str) -> Card:

@@ -8,11 +8,23 @@ from typing import Any
 
 import torch
 
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, WorldError
 from eo_contrast.files import whole_file
 
 CHECKPOINT_FILE = "last.ckpt"
 FORMAT = "eo_contrast.checkpoint.1"
+# Unpickling bytes that are no pickle fails in whatever way they happen to spell.
+UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -22,7 +34,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         WorldError: the disk is full or failing; the previous checkpoint stays.
     """
     with whole_file(path) as partial:
-        torch.save({"format": FORMAT, **state}, partial)
+        try:
+            torch.save({"format": FORMAT, **state}, partial)
+        except RuntimeError as error:
+            # torch's writer reports a full disk so, without a number or a name.
+            raise WorldError(f"{path}: writing failed; free some space and run again") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -35,7 +51,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: not a checkpoint, or a damaged one; start anew") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of eo-contrast ({FORMAT}); start anew")

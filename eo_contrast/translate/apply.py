@@ -12,9 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from rasterio import Affine
+from rasterio.crs import CRS
 from torch import Tensor
 
 import eo_contrast
+from eo_contrast.data.tiles import tile_of_file, tile_transform
 from eo_contrast.errors import InputError
 from eo_contrast.files import refuse_existing
 from eo_contrast.inference.plan import Plan, TileModel, plan_inference
@@ -40,6 +43,7 @@ from eo_contrast.training.log import peak_rss_mib
 
 IDENTITY = "identity"
 RESOLUTION_TOLERANCE = 0.1
+WEB_MERCATOR = 3857
 LIMITS = {"read": "reading", "infer": "network", "write": "writing"}
 
 
@@ -172,7 +176,8 @@ def translate_raster(
     began = time.perf_counter()
     refuse_existing(out, overwrite=overwrite)
     _refuse_same(source, out)
-    with open_raster(source) as (dataset, meta):
+    with open_raster(source) as (dataset, found):
+        meta = placed_by_name(found, source.name)
         job = _prepare_job(dataset, meta, model, options, source)
         if not quiet:
             for remark in job.remarks:
@@ -184,6 +189,16 @@ def translate_raster(
         _run(job, out, model, options, tally, quiet=quiet)
     seconds = {"total": time.perf_counter() - began, **tally.seconds}
     return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
+
+
+def placed_by_name(meta: RasterMeta, name: str) -> RasterMeta:
+    """A raster without any position whose file is named as a web-map tile lies where it says."""
+    tile = tile_of_file(name)
+    unplaced = meta.crs is None and meta.transform is None and not meta.gcps and not meta.rpcs
+    if tile is None or not unplaced:
+        return meta
+    transform = Affine(*tile_transform(tile, meta.width, meta.height))
+    return replace(meta, crs=CRS.from_epsg(WEB_MERCATOR), transform=transform)
 
 
 def cost(seconds: Mapping[str, float]) -> dict[str, Any]:

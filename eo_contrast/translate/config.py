@@ -73,7 +73,9 @@ class TrainingDataConfig(Config):
     ground_resolution_m: float | None = Field(
         None, gt=0, description="metres a pixel of the files; None: read from tile names"
     )
-    palette: str | None = Field(None, description="map style of the files, for the scores")
+    palette: str | None = Field(
+        None, description="map style of the files, for scores; None: the shipped one that fits"
+    )
 
 
 class WatchConfig(Config):
@@ -107,6 +109,9 @@ class TranslatorConfig(Config):
         "auto", description="auto: bf16-mixed on a GPU that has it, 32-true elsewhere"
     )
     compile: bool = Field(False, description="torch.compile the nets")
+    channels_last: bool = Field(
+        False, description="memory layout of images and weights; for GPUs with tensor cores"
+    )
     log_every: int = Field(50, ge=1, description="steps a row of metrics.jsonl")
     save_every: int = Field(500, ge=1, description="steps between two checkpoints")
 

@@ -17,8 +17,9 @@ from eo_contrast.data.ground_resolution import median_ground_resolution_m
 from eo_contrast.data.image_pairs import ImagePairs, find_image_pairs, keep_in_memory
 from eo_contrast.data.loader import epoch_length, zoom_of
 from eo_contrast.errors import InputError, disk_errors_named
-from eo_contrast.evaluate.map_agreement import load_palette
-from eo_contrast.files import refuse_existing
+from eo_contrast.evaluate.folders import fitting_palette
+from eo_contrast.evaluate.map_agreement import Palette, load_palette
+from eo_contrast.files import refuse_existing, refuse_strangers
 from eo_contrast.training.card import MODEL_FILE, Card, save_model
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
@@ -65,6 +66,7 @@ def train_translator(
     data = config.data
     pairs = find_image_pairs(root, data.split, satellite_side=data.satellite_side)
     pairs = keep_in_memory(pairs)
+    palette = _palette(data.palette, pairs)
     watched = _watched(root, config, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
@@ -85,7 +87,6 @@ def train_translator(
             step=training.step,
             writes=fabric.is_global_zero,
         )
-        palette = load_palette(data.palette) if data.palette else None
         watch = Watch(
             watched if fabric.is_global_zero else None,
             config.watch,
@@ -115,7 +116,9 @@ def train_translator(
         finally:
             log.close()
         if fabric.is_global_zero:
-            save_model(training.averaged, _card(config, pairs, training.step), run / MODEL_FILE)
+            save_model(
+                training.averaged, _card(config, pairs, palette, training.step), run / MODEL_FILE
+            )
     return {
         "run": str(run),
         "steps": training.step,
@@ -174,13 +177,7 @@ def _lay_out(run: Path, config: TranslatorConfig, *, resume: bool) -> None:
 
 
 def _clear(run: Path) -> None:
-    # Only what a run writes is deleted: --overwrite on a wrong folder must not cost a home.
-    strangers = [entry for entry in run.iterdir() if not _belongs_to_a_run(entry.name)]
-    if strangers:
-        raise InputError(
-            f"{run}: holds {strangers[0].name}, which no training run makes; "
-            "choose another --out, or empty the folder yourself"
-        )
+    refuse_strangers(run, _belongs_to_a_run, "no training run")
     shutil.rmtree(run)
 
 
@@ -189,7 +186,7 @@ def _belongs_to_a_run(name: str) -> bool:
     return name in made | {"report.html", "samples"} or name.startswith("events.")
 
 
-def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
+def _card(config: TranslatorConfig, pairs: ImagePairs, palette: Palette | None, steps: int) -> Card:
     resolution = config.data.ground_resolution_m
     if resolution is None:
         resolution = median_ground_resolution_m(pairs.a)
@@ -200,7 +197,7 @@ def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
         bands_in=_band_names(config.generator.bands_in),
         bands_out=_band_names(config.generator.bands_out),
         ground_resolution_m=resolution,
-        palette=config.data.palette,
+        palette=config.data.palette or (palette.name if palette else None),
         trained={
             "steps": steps,
             "tiles": len(pairs.a),
@@ -208,6 +205,12 @@ def _card(config: TranslatorConfig, pairs: ImagePairs, steps: int) -> Card:
             "config": yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         },
     )
+
+
+def _palette(wanted: str | None, pairs: ImagePairs) -> Palette | None:
+    if wanted is not None:
+        return load_palette(wanted)
+    return fitting_palette(pairs.read(ref) for ref in pairs.b)
 
 
 def _zoom(config: TranslatorConfig, pairs: ImagePairs) -> float:

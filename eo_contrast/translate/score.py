@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 
 from eo_contrast.data.ground_resolution import median_ground_resolution_m
@@ -63,6 +64,13 @@ def palette_of(model: Model, pairs: ImagePairs, wanted: str | None, say: Say) ->
     """The palette named ``wanted``, else the one on the model's card, else the best fit."""
     on_card = model.card.palette if model.card else None
     return palette_for(_maps(pairs), wanted or on_card, say)
+
+
+def satellite_side_of(model: Model) -> Literal["left", "right"]:
+    """The half of side-by-side files that the model was trained to read; left if unknown."""
+    trained = model.card.trained if model.card else {}
+    config = yaml.safe_load(trained.get("config", "")) or {}
+    return "right" if config.get("data", {}).get("satellite_side") == "right" else "left"
 
 
 def translate_image(model: Model, image: RGB) -> RGB:

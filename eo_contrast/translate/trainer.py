@@ -73,8 +73,10 @@ def start_training(config: TranslatorConfig, device: torch.device) -> Training:
     averaged = build_nets(config).generator.requires_grad_(False)
     for net in (*dict(nets.named()).values(), averaged):
         net.to(device)
+        net.to(memory_format=_layout(config))
     if config.compile:
-        _compile(nets)
+        # The penalty differentiates the discriminator twice, which compiled code does not allow.
+        _compile(nets, discriminator=config.loss.adversarial != "wgan-gp")
     optimizers = {name: _adam(name, net, config) for name, net in nets.named()}
     return Training(config, nets, optimizers, averaged)
 
@@ -156,7 +158,7 @@ def train(
         for batch in batches:
             factor = factor_at(training.step, steps_per_epoch, config.schedule)
             values = training_step(
-                training, _moved(batch, fabric.device), fabric, learning_rate_factor=factor
+                training, _moved(batch, fabric.device, config), fabric, learning_rate_factor=factor
             )
             training.interval.add(_finite(average_values(fabric, values), training.step, run))
             step = training.step
@@ -240,15 +242,22 @@ def _follow(averaged: nn.Module, net: nn.Module, decay: float | None) -> None:
                 mean.lerp_(weight, 1 - decay)
 
 
-def _compile(nets: Nets) -> None:
+def _compile(nets: Nets, *, discriminator: bool) -> None:
     generator = nets.generator
     generator.tapped = torch.compile(generator.tapped)  # type: ignore[method-assign]
     generator.encode = torch.compile(generator.encode)  # type: ignore[method-assign]
-    nets.discriminator.compile()
+    if discriminator:
+        nets.discriminator.compile()
 
 
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return replace(batch, a=batch.a.to(device), b=batch.b.to(device))
+def _moved(batch: Batch, device: torch.device, config: TranslatorConfig) -> Batch:
+    layout = _layout(config)
+    a, b = (images.to(device, memory_format=layout) for images in (batch.a, batch.b))
+    return replace(batch, a=a, b=b)
+
+
+def _layout(config: TranslatorConfig) -> torch.memory_format:
+    return torch.channels_last if config.channels_last else torch.preserve_format
 
 
 def _named_for_log(

@@ -63,7 +63,7 @@ class Watch:
         with whole_file(path) as partial:
             Image.fromarray(picture).save(partial)
         scores = {"output_spread": output_spread(fakes)}
-        if self.pairs.paired and self.palette is not None:
+        if self.pairs.paired:
             scores |= _scores(maps, fakes, self.palette)
         log.metrics(step, "watch", scores)
         if scores["output_spread"] < COLLAPSED_SPREAD:
@@ -111,7 +111,7 @@ def _spread(available: int, wanted: int) -> list[int]:
     return [int(place) for place in np.linspace(0, available - 1, min(wanted, available))]
 
 
-def _scores(maps: list[RGB], fakes: list[RGB], palette: Palette) -> dict[str, float]:
+def _scores(maps: list[RGB], fakes: list[RGB], palette: Palette | None) -> dict[str, float]:
     scores = PairedScores(palette)
     for real, fake in zip(maps, fakes, strict=True):
         scores.update(real, fake)
@@ -119,5 +119,5 @@ def _scores(maps: list[RGB], fakes: list[RGB], palette: Palette) -> dict[str, fl
     return {
         "psnr": result["psnr"],
         "ssim": result["ssim"],
-        **{f"iou/{name}": value for name, value in result["agreement"].items()},
+        **{f"iou/{name}": value for name, value in result.get("agreement", {}).items()},
     }

@@ -43,9 +43,12 @@ def test_quiet_says_nothing(run: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_an_older_page_is_replaced_without_asking(run: Path) -> None:
+def test_an_older_page_is_replaced_only_with_overwrite(run: Path) -> None:
     (run / "report.html").write_text("old")
-    assert CliRunner().invoke(main, ["report", str(run)]).exit_code == 0
+    refused = CliRunner().invoke(main, ["report", str(run)])
+    assert (refused.exit_code, "--overwrite" in refused.stderr) == (2, True)
+    assert (run / "report.html").read_text() == "old"
+    assert CliRunner().invoke(main, ["report", str(run), "--overwrite"]).exit_code == 0
     assert (run / "report.html").read_text() != "old"
 
 

@@ -155,19 +155,30 @@ def test_a_value_out_of_range_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_folder_is_refused_untouched_and_replaced_with_overwrite(
+def test_an_existing_archive_is_refused_untouched_and_replaced_with_overwrite(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "mine.txt").write_text("keep")
+    (out / "pairs.csv").write_text("old")
     small = ("--pairs", 1, "--size", 32, "--scene-size", 32)
     refused = run(out, *small)
     assert isinstance(refused.exception, InputError)
     assert "give --overwrite" in str(refused.exception)
-    assert (out / "mine.txt").read_text() == "keep"
+    assert (out / "pairs.csv").read_text() == "old"
     assert run(out, *small, "--overwrite").exit_code == 0
-    assert not (out / "mine.txt").exists()
+    assert (out / "pairs.csv").read_text() != "old"
+
+
+def test_overwrite_does_not_delete_a_folder_that_holds_more_than_an_archive(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    small = ("--pairs", 1, "--size", 32, "--scene-size", 32)
+    refused = run(out, *small, "--overwrite")
+    assert isinstance(refused.exception, InputError)
+    assert "thesis.tex" in str(refused.exception)
+    assert (out / "thesis.tex").read_text() == "years of work"
 
 
 def test_a_failure_halfway_leaves_no_folder(tmp_path: Path) -> None:

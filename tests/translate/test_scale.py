@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from PIL import Image
+from tiny_run import TINY
 
 from eo_contrast.data.image_pairs import find_image_pairs, read_pair
 from eo_contrast.data.resize import at_zoom

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from PIL import Image
+from tiny_run import TINY
 
 from eo_contrast.errors import InputError, Interrupted
 from eo_contrast.training.card import load_model, read_card
@@ -251,3 +253,52 @@ def test_a_discriminator_that_is_told_tags_trains_and_refuses_a_tag_it_does_not_
 def test_tags_for_the_discriminator_want_tags_that_match():
     with pytest.raises(ValueError, match=r"set data\.balance to tag-matched"):
         config(discriminator={"tags": ["park"]})
+
+
+def test_channels_last_gives_the_same_run_up_to_rounding(tiles, tmp_path):
+    options = RunOptions(device="cpu", quiet=True, steps=2)
+    losses = [
+        train_translator(config(channels_last=last), tiles, tmp_path / str(last), options)["losses"]
+        for last in (False, True)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_wgan_gp_and_hinge_train(tiles, tmp_path):
+    for mode in ("wgan-gp", "hinge", "vanilla", "nonsaturating"):
+        options = RunOptions(device="cpu", quiet=True, steps=2)
+        loss = {"adversarial": mode}
+        result = train_translator(config(loss=loss), tiles, tmp_path / mode, options)
+        assert result["losses"]["loss_discriminator"] != 0
+
+
+def test_bytes_that_are_no_checkpoint_are_refused_whatever_they_spell(tmp_path):
+    for number, content in enumerate((b"hello", b"", b"\x80\x04K\x01.", b"(lp0\n.")):
+        path = tmp_path / f"{number}.ckpt"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="checkpoint"):
+            load_checkpoint(path)
+
+
+def test_a_run_without_a_named_palette_is_scored_by_the_one_that_fits(tmp_path):
+    root = tmp_path / "maps"
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True)
+        pixels = np.full((40, 80, 3), 100, np.uint8)
+        pixels[:, 40:60] = (182, 208, 209)
+        pixels[:, 60:] = (242, 239, 232)
+        Image.fromarray(pixels).save(root / split / "0.png")
+    run = tmp_path / "run"
+    train_translator(config(), root, run, RunOptions(device="cpu", quiet=True, steps=1))
+    assert read_card(run).palette == "osm16"
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"psnr", "ssim", "iou/water", "iou/mean_iou"} <= rows[-1].keys()
+
+
+def test_a_run_on_maps_of_no_known_style_is_scored_by_closeness_alone(tiles, tmp_path):
+    run = tmp_path / "run"
+    train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True, steps=1))
+    assert read_card(run).palette is None
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"psnr", "ssim"} <= rows[-1].keys()
+    assert "iou/mean_iou" not in rows[-1]

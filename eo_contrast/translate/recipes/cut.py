@@ -150,7 +150,7 @@ def discriminator_losses(
         assert draws.penalty_shares is not None
         at = mixed_images(target, fake, draws.penalty_shares)
         losses["penalty"] = gradient_penalty(
-            partial(nets.discriminator, tags=draws.tags), at, weight=loss.lambda_gradient_penalty
+            partial(judged, nets, tags=draws.tags), at, weight=loss.lambda_gradient_penalty
         )
         losses["total"] = losses["total"] + losses["penalty"]
     losses["logit_fake"] = logits_fake.detach().float().mean()
