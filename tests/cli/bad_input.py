@@ -231,6 +231,13 @@ CASES = (
         largest_file=20_000,
     ),
     Case(
+        "full disk under a checkpoint",
+        f"{TRAIN} --data tiles --set watch.pictures=1",
+        ("runs/last.ckpt", "free some space"),
+        exit_code=1,
+        largest_file=90_000,
+    ),
+    Case(
         "scores of folders that share no name",
         "evaluate translation --real tiles/train --fake tiles --paired",
         ("tiles",),

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from bad_input import CASES, Case, answer
 
-LEFT_BY_A_RUN = ("runs/config.yaml", "runs/metrics.jsonl", "runs/timings.jsonl", "runs/events.")
+LEFT_BY_A_RUN = tuple(
+    f"runs/{name}"
+    for name in ("config.yaml", "metrics.jsonl", "timings.jsonl", "events.", "samples/")
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)

@@ -238,3 +238,21 @@ def test_an_unknown_palette_lists_the_shipped_ones(folders):
     result = run(*folders, "--paired", "--palette", "osm")
     assert result.exit_code == 2
     assert "shipped ones are osm16, pix2pix-maps" in result.stderr
+
+
+def test_a_model_trained_on_right_halves_is_scored_on_right_halves(tmp_path):
+    for name, flipped in (("left", False), ("right", True)):
+        for number in range(2):
+            halves = [noise(number), street_map(10 + number, 32, 32)]
+            halves = [half[:24, :24] for half in halves]
+            save(
+                tmp_path / name / "test" / f"{number}.png",
+                np.hstack(halves[::-1] if flipped else halves),
+            )
+    plain = saved_model(tmp_path / "plain", palette="osm16")
+    config = "data:\n  satellite_side: right\n"
+    mirrored = saved_model(tmp_path / "mirrored", palette="osm16", trained={"config": config})
+    wanted = scores_of("--data", tmp_path / "left", "--model", plain)
+    assert scores_of("--data", tmp_path / "right", "--model", mirrored) == wanted
+    told = ("--data", tmp_path / "right", "--model", plain, "--satellite-side", "right")
+    assert scores_of(*told) == wanted

@@ -188,3 +188,11 @@ def test_the_real_tiles_have_their_places_and_tags(shared):
     assert (len(pairs.a), len(pairs.b), pairs.paired) == (100, 100, True)
     assert {ref.tile.z for ref in pairs.a if ref.tile} == {16}
     assert "" not in {ref.tag for ref in pairs.b}
+
+
+def test_tiles_without_a_folder_for_each_split_are_all_for_training(tmp_path):
+    for kind in ("satellite", "map"):
+        save(tmp_path / kind / "3" / "1" / "2.png", random_image(1))
+    assert len(find_image_pairs(tmp_path, "train").a) == 1
+    with pytest.raises(InputError, match="no images of split 'test'"):
+        find_image_pairs(tmp_path, "test")

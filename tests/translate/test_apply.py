@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import morecantile
 import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.transform import Affine
 
@@ -325,3 +327,23 @@ def test_real_scenes_are_translated_whole(tmp_path, shared, name):
         assert after.transform == before.transform
         assert isinstance(after.transform, Affine)
         assert after.read().std() > 2
+
+
+def test_a_picture_named_by_a_quadkey_lies_on_its_tile(tmp_path):
+    name = "0212300211313121"
+    source = tmp_path / f"{name}.png"
+    Image.fromarray(np.zeros((16, 32, 3), np.uint8)).save(source)
+    column = int("".join(str(int(digit) & 1) for digit in name), 2)
+    row = int("".join(str(int(digit) >> 1) for digit in name), 2)
+    grid = morecantile.tms.get("WebMercatorQuad")
+    wanted = grid.xy_bounds(morecantile.Tile(column, row, len(name)))
+    with rasterio.open(translated(source)) as raster:
+        assert raster.crs.to_epsg() == 3857
+        assert tuple(raster.bounds) == pytest.approx(tuple(wanted), abs=1e-6)
+
+
+def test_a_picture_with_an_everyday_number_for_a_name_has_no_place(tmp_path):
+    source = tmp_path / "1003.png"
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(source)
+    with rasterio.open(translated(source)) as raster:
+        assert raster.crs is None
