@@ -129,6 +129,7 @@ def keep_in_memory(pairs: ImagePairs, limit_bytes: int = MEMORY_LIMIT_BYTES) -> 
     room = limit_bytes
 
     def read(ref: ImageRef) -> NDArray[np.uint8]:
+        """The kept image, or a decoded one."""
         nonlocal room
         found = kept.get(ref)
         if found is not None:

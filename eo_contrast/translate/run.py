@@ -80,13 +80,7 @@ def train_translator(
         if fabric.is_global_zero:
             _lay_out(run, config, resume=options.resume)
         fabric.barrier()
-        metrics_bytes = int(checkpoint.get("metrics_bytes", 0))
-        log = RunLog(
-            run,
-            metrics_bytes=metrics_bytes,
-            step=training.step,
-            writes=fabric.is_global_zero,
-        )
+        zoom = _zoom(config, pairs)
         watch = Watch(
             watched if fabric.is_global_zero else None,
             config.watch,
@@ -94,8 +88,9 @@ def train_translator(
             palette,
             fabric.device,
             options.say,
-            _zoom(config, pairs),
+            zoom,
         )
+        log = _log(run, checkpoint, training, fabric)
         try:
             losses = train(
                 training,
@@ -116,15 +111,23 @@ def train_translator(
         finally:
             log.close()
         if fabric.is_global_zero:
-            save_model(
-                training.averaged, _card(config, pairs, palette, training.step), run / MODEL_FILE
-            )
+            card = _card(config, pairs, palette, zoom, training.step)
+            save_model(training.averaged, card, run / MODEL_FILE)
     return {
         "run": str(run),
         "steps": training.step,
         "seconds": round(time.monotonic() - start, 3),
         "losses": losses,
     }
+
+
+def _log(run: Path, checkpoint: dict[str, Any], training: Training, fabric: Fabric) -> RunLog:
+    return RunLog(
+        run,
+        metrics_bytes=int(checkpoint.get("metrics_bytes", 0)),
+        step=training.step,
+        writes=fabric.is_global_zero,
+    )
 
 
 def _built(config: TranslatorConfig, fabric: Fabric) -> Training:
@@ -186,12 +189,14 @@ def _belongs_to_a_run(name: str) -> bool:
     return name in made | {"report.html", "samples"} or name.startswith("events.")
 
 
-def _card(config: TranslatorConfig, pairs: ImagePairs, palette: Palette | None, steps: int) -> Card:
+def _card(
+    config: TranslatorConfig, pairs: ImagePairs, palette: Palette | None, zoom: float, steps: int
+) -> Card:
     resolution = config.data.ground_resolution_m
     if resolution is None:
         resolution = median_ground_resolution_m(pairs.a)
     if resolution is not None:
-        resolution = round(resolution / _zoom(config, pairs), 3)
+        resolution = round(resolution / zoom, 3)
     return Card(
         architecture=config.generator,
         bands_in=_band_names(config.generator.bands_in),

@@ -189,6 +189,7 @@ def _batches(
     data = config.data
 
     def fetch(step: int) -> Batch:
+        """This process's share of the step's batch."""
         decaying = factor_at(step, steps_per_epoch, config.schedule) < 1.0
         crop = (data.crop_in_decay or data.crop) if decaying else data.crop
         return batch_at(
