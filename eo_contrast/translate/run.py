@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def train_translator(
     data = config.data
     pairs = find_image_pairs(root, data.split, satellite_side=data.satellite_side)
     pairs = keep_in_memory(pairs)
-    palette = _palette(data.palette, pairs)
+    palette, zoom = _palette(data.palette, pairs), _zoom(config, pairs)
     watched = _watched(root, config, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
@@ -75,23 +76,21 @@ def train_translator(
     training = _built(config, fabric)
     checkpoint = _restore(training, run) if options.resume else {}
     steps_per_epoch = max(epoch_length(pairs) // data.batch_size, 1)
-    last_step = options.steps or total_steps(steps_per_epoch, config.schedule)
     with disk_errors_named(run):
         if fabric.is_global_zero:
             _lay_out(run, config, resume=options.resume)
         fabric.barrier()
-        zoom = _zoom(config, pairs)
         watch = Watch(
-            watched if fabric.is_global_zero else None,
-            config.watch,
-            run / "samples",
-            palette,
-            fabric.device,
-            options.say,
-            zoom,
+            pairs=watched if fabric.is_global_zero else None,
+            config=config.watch,
+            folder=run / "samples",
+            palette=palette,
+            device=fabric.device,
+            say=options.say,
+            zoom=zoom,
         )
-        log = _log(run, checkpoint, training, fabric)
-        try:
+        log = _log(run, checkpoint, fabric)
+        with _no_trace_of_unreadable_tiles(run, fabric), closing(log):
             losses = train(
                 training,
                 pairs,
@@ -99,17 +98,10 @@ def train_translator(
                 run=run,
                 watch=watch,
                 log=log,
-                last_step=last_step,
+                last_step=options.steps or total_steps(steps_per_epoch, config.schedule),
                 steps_per_epoch=steps_per_epoch,
                 quiet=options.quiet or not fabric.is_global_zero,
             )
-        except InputError:
-            # A tile that cannot be read, met before anything was learnt: leave no trace.
-            if fabric.is_global_zero and not (run / CHECKPOINT_FILE).exists():
-                shutil.rmtree(run)
-            raise
-        finally:
-            log.close()
         if fabric.is_global_zero:
             card = _card(config, pairs, palette, zoom, training.step)
             save_model(training.averaged, card, run / MODEL_FILE)
@@ -121,11 +113,22 @@ def train_translator(
     }
 
 
-def _log(run: Path, checkpoint: dict[str, Any], training: Training, fabric: Fabric) -> RunLog:
+@contextmanager
+def _no_trace_of_unreadable_tiles(run: Path, fabric: Fabric) -> Iterator[None]:
+    """A tile that cannot be read, met before anything was saved, leaves no run folder."""
+    try:
+        yield
+    except InputError:
+        if fabric.is_global_zero and not (run / CHECKPOINT_FILE).exists():
+            shutil.rmtree(run)
+        raise
+
+
+def _log(run: Path, checkpoint: dict[str, Any], fabric: Fabric) -> RunLog:
     return RunLog(
         run,
         metrics_bytes=int(checkpoint.get("metrics_bytes", 0)),
-        step=training.step,
+        step=int(checkpoint.get("step", 0)),
         writes=fabric.is_global_zero,
     )
 
