@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from eo_contrast.config import Config
+from eo_contrast.nets.few_bands import ConvFromFew, ConvToFew
 from eo_contrast.nets.norms import InstanceNorm
 from eo_contrast.nets.padding import ReflectionPad
 from eo_contrast.nets.resampling import BlurDown, BlurUp
@@ -61,7 +62,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         inner = self.norm1.rectified(self.conv1(self.pad(x)))
         residual: Tensor = self.norm2(self.conv2(self.pad(inner)))
-        return x + residual
+        return residual.add_(x)
 
 
 class PaletteMixture(nn.Module):
@@ -192,7 +193,7 @@ def feature_sizes(config: GeneratorConfig, height: int, width: int) -> dict[str,
 def _stem(bands: int, width: int) -> nn.Sequential:
     return _named(
         pad=ReflectionPad(3),
-        conv=nn.Conv2d(bands, width, 7),
+        conv=ConvFromFew(bands, width, 7),
         norm=InstanceNorm(width),
         activation=nn.ReLU(),
     )
@@ -221,8 +222,8 @@ def _up(inside: int, outside: int, *, antialias: bool) -> nn.Sequential:
 def _head(width: int, config: GeneratorConfig) -> nn.Sequential:
     pad = ReflectionPad(3)
     if config.palette is None:
-        return _named(pad=pad, conv=nn.Conv2d(width, config.bands_out, 7), tanh=nn.Tanh())
-    conv = nn.Conv2d(width, len(config.palette), 7)
+        return _named(pad=pad, conv=ConvToFew(width, config.bands_out, 7), tanh=nn.Tanh())
+    conv = ConvToFew(width, len(config.palette), 7)
     return _named(pad=pad, conv=conv, mixture=PaletteMixture(config.palette))
 
 

@@ -68,9 +68,14 @@ class Training:
 
 
 def start_training(config: TranslatorConfig, device: torch.device) -> Training:
-    """Nets from the seed, fresh optimisers, and the average at its start."""
+    """Nets from the seed, fresh optimisers, and the average at its start.
+
+    Without an average the generator itself stands in its place.
+    """
     nets = build_nets(config)
-    averaged = build_nets(config).generator.requires_grad_(False)
+    averaged = nets.generator
+    if config.average is not None:
+        averaged = build_nets(config).generator.requires_grad_(False)
     for net in (*dict(nets.named()).values(), averaged):
         net.to(device)
         net.to(memory_format=_layout(config))
@@ -124,7 +129,8 @@ def training_step(
         ("generator", "patch_sampler"),
         learning_rate_factor,
     )
-    _follow(training.averaged, nets.generator, config.average)
+    if config.average is not None:
+        _follow(training.averaged, nets.generator, config.average)
     training.step += 1
     return _named_for_log(of_discriminator, of_generator)
 
@@ -213,7 +219,7 @@ def _adam(name: str, net: nn.Module, config: TranslatorConfig) -> torch.optim.Ad
     if name == "discriminator" and options.lr_discriminator is not None:
         lr = options.lr_discriminator
     adam = torch.optim.Adam(
-        net.parameters(), lr=lr, betas=(options.beta1, options.beta2), eps=options.eps
+        net.parameters(), lr=lr, betas=(options.beta1, options.beta2), eps=options.eps, fused=True
     )
     for group in adam.param_groups:
         group["published_lr"] = lr
@@ -234,13 +240,10 @@ def _update(
         training.optimizers[name].step()
 
 
-def _follow(averaged: nn.Module, net: nn.Module, decay: float | None) -> None:
+def _follow(averaged: nn.Module, net: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for mean, weight in zip(averaged.parameters(), net.parameters(), strict=True):
-            if decay is None:
-                mean.copy_(weight)
-            else:
-                mean.lerp_(weight, 1 - decay)
+            mean.lerp_(weight, 1 - decay)
 
 
 def _compile(nets: Nets, *, discriminator: bool) -> None:

@@ -127,11 +127,7 @@ def translate_batch(
     else:
         output, features = nets.generator.tapped(upright, layers)
     with torch.no_grad():
-        keys = _project(nets, {name: f[:batch] for name, f in features.items()}, draws.positions)
-        identity_keys = None
-        if draws.identity_positions is not None:
-            maps = {name: f[batch:] for name, f in features.items()}
-            identity_keys = _project(nets, maps, draws.identity_positions)
+        keys, identity_keys = _project(nets, features, draws)
     identity = output[batch:] if loss.identity else None
     return Translated(output[:batch], identity, keys, identity_keys)
 
@@ -181,7 +177,6 @@ def generator_losses(
     with identity the mean of that and lambda_nce * NCE(y, G(y)). For sources that come with
     their own map, lambda_paired * mean |G(x) - y| (pix2pix, eq. 3) is added.
     """
-    batch = len(translated.fake)
     images = translated.fake
     if translated.identity is not None:
         images = torch.cat((images, translated.identity))
@@ -193,14 +188,12 @@ def generator_losses(
         logits = judged(nets, translated.fake, draws.tags)
         adversarial = GENERATOR[loss.adversarial](logits).mean()
         losses["adversarial"] = loss.lambda_adversarial * adversarial
-    queries = _project(nets, {name: f[:batch] for name, f in features.items()}, draws.positions)
+    queries, identity_queries = _project(nets, features, draws)
     by_layer = _nce(queries, translated.keys, loss)
     losses |= {f"nce/{layer}": value.detach() for layer, value in by_layer.items()}
     losses["nce"] = nce = loss.lambda_nce * torch.stack(list(by_layer.values())).mean()
-    if translated.identity_keys is not None and draws.identity_positions is not None:
-        maps = {name: f[batch:] for name, f in features.items()}
-        queries = _project(nets, maps, draws.identity_positions)
-        by_layer = _nce(queries, translated.identity_keys, loss)
+    if identity_queries is not None and translated.identity_keys is not None:
+        by_layer = _nce(identity_queries, translated.identity_keys, loss)
         identity = loss.lambda_nce * torch.stack(list(by_layer.values())).mean()
         losses["nce_identity"] = identity
         nce = (nce + identity) / 2
@@ -224,9 +217,25 @@ def _one_hot(tags: Sequence[str], known: tuple[str, ...]) -> Tensor | None:
     return torch.tensor([[float(tag == name) for name in known] for tag in tags])
 
 
-def _project(nets: Nets, features: Mapping[str, Tensor], positions: Positions) -> dict[str, Tensor]:
-    projected: dict[str, Tensor] = nets.patch_sampler(gather_patches(features, positions))
-    return projected
+def _project(
+    nets: Nets, features: Mapping[str, Tensor], draws: Draws
+) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+    """Unit vectors of the sources, and those of the maps that follow them in the batch.
+
+    Patches are taken from the whole batch at once: the gradient of half a batch is first
+    filled up with zeros, which for the widest maps costs more than the sampling.
+    """
+    positions, of_maps = draws.positions, draws.identity_positions
+    if of_maps is None:
+        return nets.patch_sampler(gather_patches(features, positions)), None
+    half = len(next(iter(features.values()))) // 2
+    both = {
+        name: torch.cat((ids.expand(half, -1), of_maps[name].expand(half, -1)))
+        for name, ids in positions.items()
+    }
+    projected = nets.patch_sampler(gather_patches(features, both))
+    sources = {name: vectors[:half] for name, vectors in projected.items()}
+    return sources, {name: vectors[half:] for name, vectors in projected.items()}
 
 
 def _nce(
