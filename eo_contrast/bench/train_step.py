@@ -16,7 +16,13 @@ from eo_contrast.training.log import peak_rss_mib
 from eo_contrast.training.loop import launch
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.recipes import RECIPES
-from eo_contrast.translate.trainer import Training, start_training, training_step
+from eo_contrast.translate.trainer import (
+    Training,
+    memory_layout,
+    moved,
+    start_training,
+    training_step,
+)
 
 PEAK_CHANNELS = 256
 PEAK_SIDE = 64
@@ -44,14 +50,15 @@ def bench_train_step(
     """
     fabric = launch(device, config.precision)
     training = start_training(config, fabric.device)
-    batch = _random_batch(config, size, fabric)
+    batch = moved(_random_batch(config, size), fabric.device, config)
+    layout = memory_layout(config)
     plain = _steps_that_mirror(training, size, mirrored=False, count=repeats + WARM_UP)
     for step in plain[:WARM_UP]:
         _seconds(training, batch, fabric, step)
-    seconds, peaks = [], [convolution_peak(fabric)]
+    seconds, peaks = [], [convolution_peak(fabric, layout)]
     for step in plain[WARM_UP:]:
         seconds.append(_seconds(training, batch, fabric, step))
-        peaks.append(convolution_peak(fabric))
+        peaks.append(convolution_peak(fabric, layout))
     peak = median(peaks)
     # The counter itself holds memory: it comes after the peak has been read.
     memory = _peak_memory_mib(fabric)
@@ -77,11 +84,14 @@ def bench_train_step(
     }
 
 
-def convolution_peak(fabric: Fabric) -> float:
+def convolution_peak(
+    fabric: Fabric, layout: torch.memory_format = torch.contiguous_format
+) -> float:
     """GFLOP/s of the residual blocks' convolution alone, forward and backward, best of many."""
     convolution = torch.nn.Conv2d(PEAK_CHANNELS, PEAK_CHANNELS, 3, padding=1).to(fabric.device)
     image = torch.randn(1, PEAK_CHANNELS, PEAK_SIDE, PEAK_SIDE, device=fabric.device)
-    image.requires_grad_(True)
+    convolution.to(memory_format=layout)
+    image = image.contiguous(memory_format=layout).requires_grad_(True)
     flops = 3 * 2 * PEAK_CHANNELS**2 * 9 * PEAK_SIDE**2
 
     def once() -> None:
@@ -96,15 +106,15 @@ def convolution_peak(fabric: Fabric) -> float:
     return flops / best / 1e9
 
 
-def _random_batch(config: TranslatorConfig, size: int, fabric: Fabric) -> Batch:
+def _random_batch(config: TranslatorConfig, size: int) -> Batch:
     draws = torch.Generator().manual_seed(config.seed)
     count = config.data.batch_size
     source = torch.rand(count, config.generator.bands_in, size, size, generator=draws) * 2 - 1
     target = torch.rand(count, config.generator.bands_out, size, size, generator=draws) * 2 - 1
     indices = tuple((number, number) for number in range(count))
     return Batch(
-        source.to(fabric.device),
-        target.to(fabric.device),
+        source,
+        target,
         indices,
         tags=(config.discriminator.tags or ("",))[:1] * count,
     )
@@ -145,6 +155,8 @@ def _timed(work: Callable[[], object], fabric: Fabric) -> float:
     work()
     if fabric.device.type == "cuda":
         torch.cuda.synchronize()
+    elif fabric.device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter() - start
 
 

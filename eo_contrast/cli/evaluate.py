@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,8 +59,9 @@ def translation(
     if real and fake and not (data or model):
         scores = _score_folders(real, fake, paired, palette, baselines, output)
     elif data and model and not (real or fake):
-        source = partial(_pairs, data, split, satellite_side)
-        scores = _score_model(source, model, palette, baselines, device, output)
+        scores = _score_model(
+            model, data, split, satellite_side, palette, baselines, device, output
+        )
     else:
         given = [f"--{name}" for name, value in _sources(real, fake, data, model) if value]
         raise InputError(
@@ -92,16 +91,11 @@ def _score_folders(
     return {**score_folders(pairs, chosen, baselines=baselines), "palette": chosen.name}
 
 
-def _pairs(data: Path, split: str, side: Literal["left", "right"] | None, model: Any) -> Any:
-    from eo_contrast.data.image_pairs import find_image_pairs
-    from eo_contrast.translate.score import satellite_side_of
-
-    return find_image_pairs(data, split, satellite_side=side or satellite_side_of(model))
-
-
 def _score_model(
-    pairs_for: Callable[[Any], Any],
     model: str,
+    data: Path,
+    split: str,
+    side: Literal["left", "right"] | None,
     palette: str | None,
     baselines: bool,
     device: str,
@@ -109,13 +103,14 @@ def _score_model(
 ) -> dict[str, Any]:
     import torch
 
+    from eo_contrast.data.image_pairs import find_image_pairs
     from eo_contrast.progress import progress
     from eo_contrast.training.loop import resolve_device
     from eo_contrast.translate.apply import load_tile_model
-    from eo_contrast.translate.score import palette_of, score_model
+    from eo_contrast.translate.score import palette_of, satellite_side_of, score_model
 
     loaded = load_tile_model(model, torch.device(resolve_device(device)))
-    pairs = pairs_for(loaded)
+    pairs = find_image_pairs(data, split, satellite_side=side or satellite_side_of(loaded))
     chosen = palette_of(loaded, pairs, palette, output.say)
     with progress("translating", len(pairs.a), unit="images", quiet=output.quiet) as advance:
         scores = score_model(

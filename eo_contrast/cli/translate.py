@@ -103,10 +103,12 @@ def command(
         quiet=output.quiet,
     )
     if sources is None:
+        if truth is not None:
+            plan = translate_one(Path(source), out, dry_run=True, quiet=True)
+            _check_truth(truth, Path(source), model, plan)
         result = translate_one(Path(source), out)
         if report is not None and not dry_run:
-            palette = model.card.palette if model.card else None
-            _write_report(Path(source), out, report, truth, palette, result)
+            _write_report(Path(source), out, report, truth, _palette_of(model), result)
             output.say(f"{report}: written; open it in a browser")
     else:
         result = translate_many(sources, out, translate_one, overwrite=overwrite)
@@ -137,21 +139,39 @@ def _check_report(
     refuse_existing(report, overwrite=overwrite)
 
 
+def _check_truth(truth: Path, source: Path, model: Any, plan: dict[str, Any]) -> None:
+    """Find what cannot be scored before hours of translation, not after them."""
+    from eo_contrast.evaluate.rasters import refuse_unfit_truth
+
+    bands = model.card.bands_out if model.card else ("red", "green", "blue")
+    if len(bands) != 3:
+        raise InputError(f"--truth: scores compare maps of three bands, the model gives {bands}")
+    _palette_of(model)
+    size = {"height": plan["height"], "width": plan["width"]}
+    refuse_unfit_truth(truth, source, Path(plan["output"]), **size, copies=model.card is None)
+
+
+def _palette_of(model: Any) -> Any:
+    from eo_contrast.evaluate.map_agreement import load_palette
+
+    name = model.card.palette if model.card else None
+    return load_palette(name) if name else None
+
+
 def _write_report(
     source: Path,
     out: Path,
     report: Path,
     truth: Path | None,
-    palette: str | None,
+    palette: Any,
     summary: dict[str, Any],
 ) -> None:
-    from eo_contrast.evaluate.map_agreement import load_palette
     from eo_contrast.evaluate.rasters import score_rasters
     from eo_contrast.report.translation import translation_report
 
     scores = None
     if truth is not None:
-        scores = score_rasters(truth, out, load_palette(palette) if palette else None)
+        scores = score_rasters(truth, out, palette)
     translation_report(source, out, report, summary=summary, scores=scores, truth=truth)
 
 

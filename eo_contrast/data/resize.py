@@ -37,3 +37,15 @@ def at_zoom(image: RGB, zoom: float, work: Callable[[RGB], RGB]) -> RGB:
     height, width = image.shape[:2]
     scaled = resized(image, max(round(height * zoom), 1), max(round(width * zoom), 1))
     return resized(work(scaled), height, width)
+
+
+def at_stride(image: RGB, stride: int, work: Callable[[RGB], RGB]) -> RGB:
+    """``work`` on the image whose sides are filled up to multiples of ``stride``, and cut back.
+
+    Args:
+        image: (H, W, 3); the edge is repeated to the right and below.
+        work: (h, w, 3) to the same.
+    """
+    height, width = image.shape[:2]
+    filled = np.pad(image, ((0, -height % stride), (0, -width % stride), (0, 0)), mode="edge")
+    return work(filled)[:height, :width]

@@ -14,6 +14,9 @@ EQUATOR_M = 2 * math.pi * 6378137.0
 DEEPEST_ZOOM = 30
 # Shorter runs of 0..3 are everyday numbers: '100' and '1003' are file names of the maps set.
 SHORTEST_QUADKEY = 10
+# Of one file alone: 12_05_20 and 3_1_2 are no addresses.
+SHALLOWEST_ALONE = 10
+LARGEST_OF_A_DATE = 63
 
 _JOINED = re.compile(r"(\d+)[_-](\d+)[_-](\d+)")
 
@@ -67,8 +70,14 @@ def tiles_from_names(names: Sequence[str]) -> list[Tile | None]:
 
 
 def tile_of_file(name: str) -> Tile | None:
-    """Tile of one file by its own name: a long quadkey or ``16_10520_22834``, never a number."""
-    return _tile_from_name(PurePosixPath(name).name)
+    """Tile of one file by its own name: a long quadkey or ``16_10520_22834``, never a date.
+
+    A day or a month in the place of x or y is below 64, where no map has land at such depth.
+    """
+    tile = _tile_from_name(PurePosixPath(name).name)
+    if tile is None or (tile.z >= SHALLOWEST_ALONE and min(tile.x, tile.y) > LARGEST_OF_A_DATE):
+        return tile
+    return None
 
 
 def _tile_from_name(name: str) -> Tile | None:

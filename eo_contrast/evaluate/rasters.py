@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
 
 from eo_contrast.errors import InputError
 from eo_contrast.evaluate.map_agreement import Palette
 from eo_contrast.evaluate.paired import score_pairs
-from eo_contrast.raster.meta import RasterMeta
-from eo_contrast.raster.reader import open_raster
+from eo_contrast.raster.meta import RasterMeta, on_grid, refuse_other_grid
+from eo_contrast.raster.reader import RasterSource, open_raster
 
 RGB = NDArray[np.uint8]
 SIDE = 256
@@ -29,16 +28,12 @@ def score_rasters(truth: Path, translated: Path, palette: Palette | None) -> dic
         palette: of the true map; ``None`` leaves out the scores of classes.
 
     Raises:
-        InputError: one cannot be read, is not 8-bit RGB, or their sizes differ.
+        InputError: one cannot be read, is not 8-bit RGB, or they are not on one grid.
     """
     with open_raster(truth) as (real, meta), open_raster(translated) as (fake, other):
         _refuse_unless_rgb(truth, meta)
         _refuse_unless_rgb(translated, other)
-        if (meta.height, meta.width) != (other.height, other.width):
-            raise InputError(
-                f"{truth}: is {meta.width} x {meta.height} pixels, the translated map "
-                f"{translated} {other.width} x {other.height}; give a true map on the same grid"
-            )
+        refuse_other_grid(truth, meta, translated, other)
         tiles = zip(_tiles(real, meta), _tiles(fake, other), strict=True)
         return score_pairs(tiles, palette)
 
@@ -49,11 +44,31 @@ def tiles_of(path: Path) -> Iterator[RGB]:
         yield from _tiles(raster, meta)
 
 
+def refuse_unfit_truth(
+    truth: Path, source: Path, out: Path, *, height: int, width: int, copies: bool
+) -> None:
+    """Whether ``out``, not yet made of ``source``, can be scored against ``truth``.
+
+    Args:
+        height, width: pixels of ``out``.
+        copies: ``out`` has the source's own bands.
+
+    Raises:
+        InputError: it cannot.
+    """
+    with open_raster(truth) as (_, of_truth), open_raster(source) as (_, meta):
+        _refuse_unless_rgb(truth, of_truth)
+        if copies:
+            _refuse_unless_rgb(source, meta)
+        refuse_other_grid(truth, of_truth, out, on_grid(meta, height, width))
+
+
 def _tiles(raster: Any, meta: RasterMeta) -> Iterator[RGB]:
+    source = RasterSource(raster, meta, (1, 2, 3))
     for row in range(0, meta.height, SIDE):
         for column in range(0, meta.width, SIDE):
-            size = (min(SIDE, meta.width - column), min(SIDE, meta.height - row))
-            bands: RGB = raster.read([1, 2, 3], window=Window(column, row, *size))
+            bottom, right = min(row + SIDE, meta.height), min(column + SIDE, meta.width)
+            bands: RGB = source.read(row, bottom, column, right).values
             yield np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 

@@ -25,8 +25,13 @@ FEW = 4
 class ConvToFew(nn.Conv2d):
     """A square convolution, without padding or stride, whose output has few channels."""
 
+    bias: Tensor
+
+    def __init__(self, channels: int, bands: int, kernel: int) -> None:
+        super().__init__(channels, bands, kernel)
+
     def forward(self, input: Tensor) -> Tensor:
-        if not _gains(input, self.out_channels) or self.bias is None:
+        if not _gains(input, self.out_channels):
             return super().forward(input)
         bands, channels, rows, columns = self.weight.shape
         by_column = self.weight.permute(0, 3, 1, 2).reshape(bands * columns, channels, rows, 1)
@@ -40,8 +45,13 @@ class ConvFromFew(nn.Conv2d):
     Only the input's gradient is slow, and only that is taken apart.
     """
 
+    bias: Tensor
+
+    def __init__(self, bands: int, channels: int, kernel: int) -> None:
+        super().__init__(bands, channels, kernel)
+
     def forward(self, input: Tensor) -> Tensor:
-        if not _gains(input, self.in_channels) or self.bias is None:
+        if not _gains(input, self.in_channels):
             return super().forward(input)
         output: Tensor = _ConvFromFew.apply(input, self.weight, self.bias)
         return output

@@ -16,8 +16,10 @@ def reflect(x: Tensor, width: int) -> Tensor:
     """(B, C, H, W) -> (B, C, H + 2 width, W + 2 width), mirrored without repeating the edge.
 
     Args:
-        width: pixels on each side, less than H and W.
+        width: pixels on each side, less than H and W; 0 returns x.
     """
+    if width == 0:
+        return x
     padded: Tensor = _Mirrored.apply(x, width)
     return padded
 

@@ -24,6 +24,7 @@ from eo_contrast.files import refuse_existing
 from eo_contrast.progress import progress
 from eo_contrast.report.quickstart import quickstart_report
 from eo_contrast.synth.sat2map import Sat2mapPlan, write_sat2map
+from eo_contrast.training.describe import CONFIG_FILE
 from eo_contrast.training.loop import resolve_device
 from eo_contrast.translate.apply import TranslateOptions, load_tile_model, translate_raster
 from eo_contrast.translate.config import TranslatorConfig
@@ -79,7 +80,7 @@ def run_quickstart(
     with _timed(seconds, "translate"):
         summary = _translate(tiles / "scene.tif", out, run, device, quiet=quiet)
     with _timed(seconds, "score"):
-        translator = load_config(TranslatorConfig, run / "config.yaml")
+        translator = load_config(TranslatorConfig, run / CONFIG_FILE)
         palette = load_palette(translator.data.palette or "osm16")
         scene, truth = tiles / "scene.tif", tiles / "scene_map.tif"
         scores = score_rasters(truth, out, palette)

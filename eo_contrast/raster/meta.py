@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import rasterio
@@ -19,6 +20,8 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rasterio.warp import transform as transform_points
+
+from eo_contrast.errors import InputError
 
 EQUATOR_RADIUS_M = 6_378_137.0
 ECCENTRICITY_SQUARED = 6.694_379_990_14e-3  # both of WGS 84
@@ -194,6 +197,25 @@ def nodata_differs(meta: RasterMeta) -> bool:
     return len({str(nodata) for nodata in meta.nodata}) > 1
 
 
+def refuse_other_grid(truth: Path, of_truth: RasterMeta, raster: Path, meta: RasterMeta) -> None:
+    """Whether a true map can be laid over another: one size, and one place where both tell it.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if (of_truth.width, of_truth.height) != (meta.width, meta.height):
+        raise InputError(
+            f"{truth}: is {of_truth.width} x {of_truth.height} pixels, the translated map "
+            f"{raster} {meta.width} x {meta.height}; give a true map on the same grid"
+        )
+    told = (of_truth.crs, meta.crs, of_truth.transform, meta.transform)
+    if None not in told and not _same_place(of_truth, meta):
+        raise InputError(
+            f"{truth}: lies elsewhere than the translated map {raster}, by its CRS or transform; "
+            "give a true map on the same grid"
+        )
+
+
 def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     """Height and width on the ground of the raster's central pixel, in metres.
 
@@ -293,3 +315,15 @@ def _scaled_rpcs(rpcs: RPC, down: float, across: float) -> RPC:
     changed.line_off, changed.line_scale = rpcs.line_off / down, rpcs.line_scale / down
     changed.samp_off, changed.samp_scale = rpcs.samp_off / across, rpcs.samp_scale / across
     return changed
+
+
+def _same_place(one: RasterMeta, other: RasterMeta) -> bool:
+    """Equal CRS, and corners within half a pixel."""
+    if one.crs != other.crs or one.transform is None or other.transform is None:
+        return False
+    corners = ((0, 0), (one.width, 0), (0, one.height))
+    return all(
+        abs(across - column) <= 0.5 and abs(down - row) <= 0.5
+        for column, row in corners
+        for across, down in [~other.transform * (one.transform * (column, row))]
+    )

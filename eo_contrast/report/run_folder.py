@@ -12,9 +12,9 @@ from eo_contrast.errors import InputError
 from eo_contrast.nets.generator import feature_sizes
 from eo_contrast.training.card import MODEL_FILE, Card, read_card
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE
+from eo_contrast.training.describe import CONFIG_FILE
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, read_rows
 from eo_contrast.translate.config import TranslatorConfig
-from eo_contrast.translate.run import CONFIG_FILE
 
 Row = Mapping[str, float]
 

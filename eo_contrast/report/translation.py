@@ -9,8 +9,7 @@ from typing import Any
 
 import rasterio
 
-from eo_contrast.errors import InputError
-from eo_contrast.raster.meta import RasterMeta, ground_pixel_size_m
+from eo_contrast.raster.meta import RasterMeta, ground_pixel_size_m, refuse_other_grid
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.report.page import write_page
 from eo_contrast.report.pictures import (
@@ -59,7 +58,7 @@ def translation_report(
         truth: the true map on the output's grid; None: there is none.
 
     Raises:
-        InputError: a raster cannot be read, or ``truth`` is of another size than ``output``.
+        InputError: a raster cannot be read, or ``truth`` lies on another grid.
         WorldError: the disk is full or failing.
     """
     rows = {"this map": flat_scores(scores)} if scores else {}
@@ -79,7 +78,8 @@ def translation_context(
     views = {"Satellite": view_of(source), "Translated map": view_of(output)}
     if truth is not None:
         views["True map"] = view_of(truth)
-        _refuse_other_grid(views["True map"], views["Translated map"])
+        with open_raster(truth) as (_, of_truth), open_raster(output) as (_, meta):
+            refuse_other_grid(truth, of_truth, output, meta)
     return {
         "overviews": overviews(views),
         "crops": crops(views),
@@ -161,11 +161,3 @@ def _provenance(path: Path) -> list[tuple[str, str]]:
         for name, value in sorted(tags.items())
         if name.startswith(PROVENANCE_PREFIX)
     ]
-
-
-def _refuse_other_grid(truth: RasterView, output: RasterView) -> None:
-    if (truth.height, truth.width) != (output.height, output.width):
-        raise InputError(
-            f"{truth.path}: is {truth.width} x {truth.height} pixels, the translated map "
-            f"{output.path} {output.width} x {output.height}; give a true map on the same grid"
-        )

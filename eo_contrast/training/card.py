@@ -42,7 +42,10 @@ class Card(Config):
     bands_out: tuple[str, ...] = ("red", "green", "blue")
     scaling: InputScaling = InputScaling()
     ground_resolution_m: float | None = Field(
-        None, gt=0, description="metres a pixel of the training tiles; None: not known"
+        None, gt=0, description="metres a pixel as the net saw them; None: not known"
+    )
+    zoom: float = Field(
+        1.0, gt=0, description="pixels that the net saw for one of the training files'"
     )
     palette: str | None = Field(None, description="name of the map style it was trained on")
     trained: dict[str, Any] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ FORMAT = "eo_contrast.checkpoint.1"
 UNREADABLE = (
     RuntimeError,
     pickle.UnpicklingError,
+    struct.error,
     EOFError,
     OSError,
     ValueError,
@@ -36,9 +38,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with whole_file(path) as partial:
         try:
             torch.save({"format": FORMAT, **state}, partial)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             # torch's writer reports a full disk so, without a number or a name.
-            raise WorldError(f"{path}: writing failed; free some space and run again") from error
+            raise WorldError(
+                f"{path}: writing failed ({error}); free some space and run again"
+            ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

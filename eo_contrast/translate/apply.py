@@ -177,10 +177,10 @@ def translate_raster(
     refuse_existing(out, overwrite=overwrite)
     _refuse_same(source, out)
     with open_raster(source) as (dataset, found):
-        meta = placed_by_name(found, source.name)
+        meta, placed = placed_by_name(found, source.name)
         job = _prepare_job(dataset, meta, model, options, source)
         if not quiet:
-            for remark in job.remarks:
+            for remark in (*placed, *job.remarks):
                 print(f"{source}: {remark}", file=sys.stderr)
         summary = _summary(out, job)
         if dry_run:
@@ -191,14 +191,18 @@ def translate_raster(
     return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
 
 
-def placed_by_name(meta: RasterMeta, name: str) -> RasterMeta:
-    """A raster without any position whose file is named as a web-map tile lies where it says."""
+def placed_by_name(meta: RasterMeta, name: str) -> tuple[RasterMeta, tuple[str, ...]]:
+    """A raster without any position whose file is named as a web-map tile lies where it says.
+
+    Returns: the metadata, and what to tell of it.
+    """
     tile = tile_of_file(name)
     unplaced = meta.crs is None and meta.transform is None and not meta.gcps and not meta.rpcs
     if tile is None or not unplaced:
-        return meta
+        return meta, ()
     transform = Affine(*tile_transform(tile, meta.width, meta.height))
-    return replace(meta, crs=CRS.from_epsg(WEB_MERCATOR), transform=transform)
+    placed = replace(meta, crs=CRS.from_epsg(WEB_MERCATOR), transform=transform)
+    return placed, (f"placed as web-map tile {tile.z}/{tile.x}/{tile.y} by its name",)
 
 
 def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
@@ -283,15 +287,9 @@ def _at_resolution(
     source: Source, meta: RasterMeta, card: Card, grid: str
 ) -> tuple[Source, tuple[str, ...]]:
     """The source at the model's ground resolution, and what to tell of it."""
-    wanted = card.ground_resolution_m
-    if wanted is None:
-        return source, ()
-    size = ground_pixel_size_m(meta)
-    if size is None:
-        return source, (
-            f"the pixel size on the ground is unknown (no CRS that says it); translated pixel "
-            f"for pixel by a model of {wanted:g} m",
-        )
+    wanted, size = card.ground_resolution_m, ground_pixel_size_m(meta)
+    if wanted is None or size is None:
+        return _at_zoom(source, card)
     if all(abs(side / wanted - 1) <= RESOLUTION_TOLERANCE for side in size):
         return source, ()
     height, width = (
@@ -302,6 +300,21 @@ def _at_resolution(
     remark = (
         f"pixels of {size[0]:.3g} x {size[1]:.3g} m are translated at the model's {wanted:.3g} m "
         f"({meta.width} x {meta.height} -> {width} x {height} pixels){back}"
+    )
+    return ResampledSource(source, height, width), (remark,)
+
+
+def _at_zoom(source: Source, card: Card) -> tuple[Source, tuple[str, ...]]:
+    """Without metres to go by, the raster is taken to be like the files of the training."""
+    whose = "the raster" if card.ground_resolution_m is not None else "the model"
+    unknown = f"the ground resolution of {whose} is not known"
+    if card.zoom == 1.0:
+        told = card.ground_resolution_m is not None
+        return source, (f"{unknown}; translated pixel for pixel",) if told else ()
+    height, width = (max(1, round(side * card.zoom)) for side in (source.height, source.width))
+    remark = (
+        f"{unknown}; translated at {card.zoom:.3g} of its size ({width} x {height} pixels), as "
+        "the training tiles were"
     )
     return ResampledSource(source, height, width), (remark,)
 

@@ -23,14 +23,13 @@ from eo_contrast.evaluate.map_agreement import Palette, load_palette
 from eo_contrast.files import refuse_existing, refuse_strangers
 from eo_contrast.training.card import MODEL_FILE, Card, save_model
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
 from eo_contrast.training.loop import launch
 from eo_contrast.training.schedule import total_steps
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.trainer import Training, start_training, train
 from eo_contrast.translate.watch import Watch
-
-CONFIG_FILE = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _clear(run: Path) -> None:
 
 def _belongs_to_a_run(name: str) -> bool:
     made = {CONFIG_FILE, MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE, TIMINGS_FILE}
-    return name in made | {"report.html", "samples"} or name.startswith("events.")
+    return name in made | {REPORT_FILE, "samples"} or name.startswith("events.")
 
 
 def _card(
@@ -205,6 +204,7 @@ def _card(
         bands_in=_band_names(config.generator.bands_in),
         bands_out=_band_names(config.generator.bands_out),
         ground_resolution_m=resolution,
+        zoom=zoom,
         palette=config.data.palette or (palette.name if palette else None),
         trained={
             "steps": steps,
@@ -224,7 +224,7 @@ def _palette(wanted: str | None, pairs: ImagePairs) -> Palette | None:
 def _zoom(config: TranslatorConfig, pairs: ImagePairs) -> float:
     """Of the crops that training ends with; the first tile's height stands for all."""
     crop = config.data.crop_in_decay or config.data.crop
-    return 1.0 if crop.load_size is None else zoom_of(crop, pairs.read(pairs.a[0]).shape[0])
+    return zoom_of(crop, pairs.read(pairs.a[0]).shape[0])
 
 
 def _band_names(count: int) -> tuple[str, ...]:

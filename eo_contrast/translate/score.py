@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eo_contrast.data.ground_resolution import median_ground_resolution_m
 from eo_contrast.data.image_pairs import ImagePairs, read_pair
-from eo_contrast.data.resize import at_zoom
+from eo_contrast.data.resize import at_stride, at_zoom
 from eo_contrast.errors import InputError
 from eo_contrast.evaluate.folders import palette_for, plain_maps
 from eo_contrast.evaluate.map_agreement import Palette, commonest_colour
@@ -35,7 +35,8 @@ def score_model(
 ) -> dict[str, Any]:
     """Translate each satellite image whole and score it against its map.
 
-    Images whose names tell their ground resolution are translated at the model's.
+    Images whose names tell their ground resolution are translated at the model's, others as
+    the tiles were that the model was trained on.
 
     Args:
         pairs: a paired split.
@@ -78,14 +79,15 @@ def translate_image(model: Model, image: RGB) -> RGB:
 
     Sides are padded to the network's stride by repeating the edge, and cut back.
     """
-    height, width = image.shape[:2]
-    stride = model.tiles.stride
-    padded = np.pad(image, ((0, -height % stride), (0, -width % stride), (0, 0)), mode="edge")
-    tensor = torch.from_numpy(padded.transpose(2, 0, 1)[None].astype(np.float32))
-    with torch.inference_mode():
+
+    @torch.inference_mode()
+    def translated(padded: RGB) -> RGB:
+        tensor = torch.from_numpy(padded.transpose(2, 0, 1)[None].astype(np.float32))
         levels = model.tiles(tensor).round().clamp(0, 255).to(torch.uint8)
-    pixels: RGB = levels[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
-    return pixels
+        pixels: RGB = levels[0].permute(1, 2, 0).cpu().numpy()
+        return pixels
+
+    return at_stride(image, model.tiles.stride, translated)
 
 
 def _require_rgb(model: Model) -> None:
@@ -99,11 +101,12 @@ def _require_rgb(model: Model) -> None:
 
 
 def _zoom(pairs: ImagePairs, model: Model) -> float:
-    wanted = model.card.ground_resolution_m if model.card else None
-    given = median_ground_resolution_m(pairs.a)
-    if wanted is None or given is None or abs(given / wanted - 1) <= RESOLUTION_TOLERANCE:
+    if model.card is None:
         return 1.0
-    return given / wanted
+    wanted, given = model.card.ground_resolution_m, median_ground_resolution_m(pairs.a)
+    if wanted is None or given is None:
+        return model.card.zoom
+    return 1.0 if abs(given / wanted - 1) <= RESOLUTION_TOLERANCE else given / wanted
 
 
 def _translated(

@@ -78,7 +78,7 @@ def start_training(config: TranslatorConfig, device: torch.device) -> Training:
         averaged = build_nets(config).generator.requires_grad_(False)
     for net in (*dict(nets.named()).values(), averaged):
         net.to(device)
-        net.to(memory_format=_layout(config))
+        net.to(memory_format=memory_layout(config))
     if config.compile:
         # The penalty differentiates the discriminator twice, which compiled code does not allow.
         _compile(nets, discriminator=config.loss.adversarial != "wgan-gp")
@@ -164,7 +164,7 @@ def train(
         for batch in batches:
             factor = factor_at(training.step, steps_per_epoch, config.schedule)
             values = training_step(
-                training, _moved(batch, fabric.device, config), fabric, learning_rate_factor=factor
+                training, moved(batch, fabric.device, config), fabric, learning_rate_factor=factor
             )
             training.interval.add(_finite(average_values(fabric, values), training.step, run))
             step = training.step
@@ -254,14 +254,16 @@ def _compile(nets: Nets, *, discriminator: bool) -> None:
         nets.discriminator.compile()
 
 
-def _moved(batch: Batch, device: torch.device, config: TranslatorConfig) -> Batch:
-    layout = _layout(config)
+def moved(batch: Batch, device: torch.device, config: TranslatorConfig) -> Batch:
+    """The batch as training takes it: on the device, in the memory layout of the nets."""
+    layout = memory_layout(config)
     a, b = (images.to(device, memory_format=layout) for images in (batch.a, batch.b))
     return replace(batch, a=a, b=b)
 
 
-def _layout(config: TranslatorConfig) -> torch.memory_format:
-    return torch.channels_last if config.channels_last else torch.preserve_format
+def memory_layout(config: TranslatorConfig) -> torch.memory_format:
+    """Of images and weights."""
+    return torch.channels_last if config.channels_last else torch.contiguous_format
 
 
 def _named_for_log(

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 from eo_contrast.data.image_pairs import ImagePairs, read_image
-from eo_contrast.data.loader import to_network_range, to_pixels
-from eo_contrast.data.resize import at_zoom
+from eo_contrast.data.loader import NETWORK_STRIDE, to_network_range, to_pixels
+from eo_contrast.data.resize import at_stride, at_zoom
 from eo_contrast.evaluate.map_agreement import Palette
 from eo_contrast.evaluate.paired import PairedScores
 from eo_contrast.files import whole_file
@@ -75,12 +75,13 @@ class Watch:
 
 @torch.no_grad()
 def translate_tile(generator: nn.Module, source: RGB, device: torch.device) -> RGB:
-    """Translate one whole tile, (H, W, 3) uint8 to the same; sides are padded to fours."""
-    tensor = to_network_range(source[None]).to(device)
-    height, width = source.shape[:2]
-    padded = nn.functional.pad(tensor, (0, -width % 4, 0, -height % 4), mode="replicate")
-    translated: RGB = to_pixels(generator(padded)[..., :height, :width])[0]
-    return translated
+    """Translate one whole tile, (H, W, 3) uint8 to the same; sides are padded to the stride."""
+
+    def translated(tile: RGB) -> RGB:
+        pixels: RGB = to_pixels(generator(to_network_range(tile[None]).to(device)))[0]
+        return pixels
+
+    return at_stride(source, NETWORK_STRIDE, translated)
 
 
 def triptychs(sources: list[RGB], fakes: list[RGB], maps: list[RGB]) -> RGB:

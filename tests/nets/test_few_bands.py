@@ -93,4 +93,5 @@ def test_hardly_an_operation_is_added():
         with FlopCounterMode(display=False) as counter:
             conv(x).sum().backward()
         counts.append(counter.get_total_flops())
-    assert counts[1] <= counts[0] <= 1.1 * counts[1]
+    # The columns beyond the edge: a little more, and proof that the library's kernel was not used.
+    assert counts[1] < counts[0] <= 1.1 * counts[1]
