@@ -325,5 +325,5 @@ def _same_place(one: RasterMeta, other: RasterMeta) -> bool:
     return all(
         abs(across - column) <= 0.5 and abs(down - row) <= 0.5
         for column, row in corners
-        for across, down in [~other.transform * (one.transform * (column, row))]
+        for across, down in [~other.transform @ (one.transform @ (column, row))]
     )

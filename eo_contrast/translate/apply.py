@@ -306,7 +306,9 @@ def _at_resolution(
 
 def _at_zoom(source: Source, card: Card) -> tuple[Source, tuple[str, ...]]:
     """Without metres to go by, the raster is taken to be like the files of the training."""
-    whose = "the raster" if card.ground_resolution_m is not None else "the model"
+    whose = "the model"
+    if card.ground_resolution_m is not None:
+        whose = "the raster (no CRS that says it)"
     unknown = f"the ground resolution of {whose} is not known"
     if card.zoom == 1.0:
         told = card.ground_resolution_m is not None

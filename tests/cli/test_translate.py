@@ -158,3 +158,12 @@ def test_a_page_of_several_rasters_is_refused(tmp_path, source):
     result = run(source.parent, tmp_path / "maps", "--report", tmp_path / "page.html")
     assert result.exit_code == 2
     assert "is the page of one raster" in result.stderr
+
+
+def test_a_truth_on_another_grid_is_refused_before_anything_is_translated(tmp_path, source):
+    with rasterio.open(source) as raster:
+        bands, height, width = raster.count, raster.height, raster.width
+    small = write_raster(tmp_path / "small.tif", random_values(bands, height - 1, width))
+    result = run(source, tmp_path / "b.tif", "--report", tmp_path / "p.html", "--truth", small)
+    assert (result.exit_code, "on the same grid" in result.stderr) == (2, True), result.stderr
+    assert not (tmp_path / "b.tif").exists()

@@ -8,7 +8,13 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eo_contrast.data.tiles import Tile, tile_bounds, tile_transform, tiles_from_names
+from eo_contrast.data.tiles import (
+    Tile,
+    tile_bounds,
+    tile_of_file,
+    tile_transform,
+    tiles_from_names,
+)
 
 MERCATOR = morecantile.tms.get("WebMercatorQuad")
 
@@ -55,3 +61,13 @@ def test_one_name_that_is_no_address_makes_all_of_the_folder_mere_names():
 @pytest.mark.parametrize("name", ["1/2/0.png", "31/0/0.png", "3/8/1.png", "0" * 31 + ".png"])
 def test_an_address_outside_the_pyramid_is_a_mere_name(name):
     assert tiles_from_names([name]) == [None]
+
+
+@pytest.mark.parametrize("name", ["3_1_2.png", "09-11-23.png", "12_05_20.tif", "15-06-2020.tif"])
+def test_one_file_alone_with_a_date_for_a_name_is_no_tile(name):
+    assert tile_of_file(name) is None
+
+
+@pytest.mark.parametrize("name", ["16_10493_22826.png", "tiles/16-10493-22826.tif"])
+def test_one_file_alone_with_a_deep_address_is_a_tile(name):
+    assert tile_of_file(name) == Tile(16, 10493, 22826)

@@ -334,6 +334,7 @@ def written(folder: Path, **changed: Any) -> str:
         ({"classes": {"land": [[0, 0, 256]], "sea": [[0, 0, 9]]}}, "256: .*less than or equal"),
         ({"classes": {"land": [[0, -1, 0]], "sea": [[0, 0, 9]]}}, "-1: .*greater than or equal"),
         ({"classes": {"land": [[0, 0]], "sea": [[0, 0, 9]]}}, r"'classes\.land\.0\.2' is missing"),
+        ({"classes": {"mean_iou": [[1, 2, 3]], "sea": [[0, 0, 9]]}, "roads": []}, "'mean_iou'"),
         ({"colors": {}}, "unknown key 'colors'"),
     ],
 )

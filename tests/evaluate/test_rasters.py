@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.transform import Affine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -59,3 +60,22 @@ def test_one_band_is_refused(maps, tmp_path):
     grey = write_raster(tmp_path / "grey.tif", random_values(1, HEIGHT, WIDTH), **UTM_10M)
     with pytest.raises(InputError, match=r"grey\.tif: has 1 bands of uint8"):
         score_rasters(maps[0][0], grey, None)
+
+
+def test_a_truth_of_the_same_size_elsewhere_is_refused(maps, tmp_path):
+    moved = {**UTM_10M, "transform": UTM_10M["transform"] @ Affine.translation(3, 0)}
+    other = write_raster(tmp_path / "moved.tif", random_values(3, HEIGHT, WIDTH), **moved)
+    with pytest.raises(InputError, match=r"moved\.tif: lies elsewhere than .*fake\.tif"):
+        score_rasters(other, maps[1][0], None)
+
+
+def test_a_truth_without_a_place_is_taken_as_it_lies(maps, tmp_path):
+    bare = write_raster(tmp_path / "bare.tif", random_values(3, HEIGHT, WIDTH))
+    assert score_rasters(bare, maps[1][0], None)["n"] == len(CUTS)
+
+
+def test_a_truth_that_is_cut_short_is_named(maps):
+    (real, _), (fake, _) = maps
+    real.write_bytes(real.read_bytes()[: real.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"real\.tif"):
+        score_rasters(real, fake, None)

@@ -85,6 +85,12 @@ def test_under_autocast_the_library_computes(kind):
         assert torch.equal(mine, theirs)
 
 
+def test_the_columns_are_used_where_the_inputs_gradient_is_asked_for():
+    ours, _ = pair_of(ConvFromFew, 3, 8, 7)
+    x = torch.randn(1, 3, 12, 12, dtype=torch.float64)
+    assert "ConvFromFew" in type(ours(x.requires_grad_()).grad_fn).__name__
+
+
 def test_hardly_an_operation_is_added():
     ours, library = pair_of(ConvToFew, 8, 3, 7, torch.float32)
     x = torch.randn(1, 8, 70, 70, requires_grad=True)

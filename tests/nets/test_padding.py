@@ -12,7 +12,7 @@ KINDS = [(reflect, "reflect"), (replicate, "replicate")]
 
 
 @pytest.mark.parametrize(("pad", "mode"), KINDS)
-@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("width", [0, 1, 3])
 def test_value_and_gradient_are_the_librarys(pad, mode, width):
     draws = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, 6, 5, generator=draws, dtype=torch.float64)

@@ -208,7 +208,10 @@ def test_without_a_crs_the_user_is_told_and_pixels_are_taken_as_they_are(tmp_pat
     model = load_tile_model(small_model(tmp_path / "run", ground_resolution_m=1.0), CPU)
     source = write_raster(tmp_path / "a.tif", random_values(3, 30, 20))
     result = translate_raster(source, tmp_path / "b.tif", model, TranslateOptions())
-    assert "pixel size on the ground is unknown" in capsys.readouterr().err
+    assert (
+        "raster (no CRS that says it) is not known; translated pixel for pixel"
+        in capsys.readouterr().err
+    )
     assert (result["width"], result["height"]) == (20, 30)
 
 
@@ -347,3 +350,27 @@ def test_a_picture_with_an_everyday_number_for_a_name_has_no_place(tmp_path):
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(source)
     with rasterio.open(translated(source)) as raster:
         assert raster.crs is None
+
+
+def test_a_picture_placed_by_its_name_says_so(tmp_path, capsys):
+    source = tmp_path / "16_10493_22826.png"
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(source)
+    out = tmp_path / "b.tif"
+    translate_raster(source, out, load_tile_model(IDENTITY, CPU), TranslateOptions())
+    assert "placed as web-map tile 16/10493/22826 by its name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("resolution", "whose"), [(None, "the model"), (8.0, "says it)")])
+def test_without_metres_a_raster_is_seen_as_the_training_tiles_were(
+    tmp_path, capsys, resolution, whose
+):
+    source = tmp_path / "a.png"
+    draws = np.random.default_rng(0)
+    Image.fromarray(draws.integers(0, 256, (32, 48, 3), np.uint8)).save(source)
+    folder = small_model(tmp_path / "run", zoom=0.5, ground_resolution_m=resolution)
+    out = tmp_path / "b.tif"
+    translate_raster(source, out, load_tile_model(folder, CPU), TranslateOptions(grid="model"))
+    told = f"{whose} is not known; translated at 0.5 of its size (24 x 16"
+    assert told in capsys.readouterr().err
+    with rasterio.open(out) as raster:
+        assert (raster.width, raster.height) == (24, 16)

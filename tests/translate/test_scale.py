@@ -70,3 +70,14 @@ def test_tiles_are_scored_at_the_models_resolution_while_and_after_training(plac
     assert got == wanted
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["psnr"] == pytest.approx(wanted["psnr"], abs=1e-3)
+
+
+def test_tiles_of_unknown_resolution_are_scored_as_they_were_trained(tiles, tmp_path):
+    run = trained(tiles, tmp_path / "halved", SIDE // 2)
+    card = read_card(run)
+    assert (card.ground_resolution_m, card.zoom) == (None, 0.5)
+    pairs, palette = find_image_pairs(tiles, "test"), load_palette("osm16")
+    model = load_tile_model(str(run), torch.device("cpu"))
+    scores = score_model(pairs, model, palette, baselines=False, done=lambda _: None)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["psnr"] == pytest.approx(scores["psnr"], abs=1e-3)

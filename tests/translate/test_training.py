@@ -25,6 +25,7 @@ from eo_contrast.training.card import load_model, read_card
 from eo_contrast.training.checkpoint import load_checkpoint
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.run import RunOptions, train_translator
+from eo_contrast.translate.trainer import start_training
 
 
 def config(**changes: Any) -> TranslatorConfig:
@@ -83,11 +84,24 @@ def test_the_saved_model_is_the_moving_average_not_the_last_weights(tiles, tmp_p
     assert not torch.equal(saved["stem.conv.weight"], last["stem.conv.weight"])
 
 
+def test_without_an_average_the_last_weights_are_saved_and_resumed(tiles, tmp_path):
+    plain = config(average=None)
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train_translator(plain, tiles, straight, RunOptions(device="cpu", quiet=True))
+    for steps, resume in ((5, False), (None, True)):
+        options = RunOptions(device="cpu", quiet=True, steps=steps, resume=resume)
+        train_translator(plain, tiles, broken, options)
+    last = load_checkpoint(straight / "last.ckpt")["nets"]["generator"]
+    assert_same_state(dict(load_model(straight)[0].state_dict()), dict(last))
+    name = "model.safetensors"
+    assert (straight / name).read_bytes() == (broken / name).read_bytes()
+
+
 def test_stopping_by_sigterm_and_resuming_is_the_straight_run_bit_for_bit(tiles, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(TINY | {"schedule": {"unit": "steps", "constant": 200}}))
     command = [sys.executable, "-m", "eo_contrast", "train-translator", str(file)]
-    command += ["--data", str(tiles), "--steps", "60", "--device", "cpu", "--quiet", "--out"]
+    command += ["--data", str(tiles), "--steps", "150", "--device", "cpu", "--quiet", "--out"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     subprocess.run([*command, str(straight)], check=True, timeout=120)
     process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
@@ -97,7 +111,7 @@ def test_stopping_by_sigterm_and_resuming_is_the_straight_run_bit_for_bit(tiles,
     assert process.returncode == 75, stderr
     assert "--resume" in stderr
     stopped_at = load_checkpoint(broken / "last.ckpt")["step"]
-    assert 0 < stopped_at < 60
+    assert 0 < stopped_at < 150
     subprocess.run([*command, str(broken), "--resume"], check=True, timeout=120)
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
@@ -262,18 +276,36 @@ def test_channels_last_gives_the_same_run_up_to_rounding(tiles, tmp_path):
         for last in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    training = start_training(config(channels_last=True), torch.device("cpu"))
+    weight = training.nets.generator.get_submodule("block1").conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_wgan_gp_and_hinge_train(tiles, tmp_path):
-    for mode in ("wgan-gp", "hinge", "vanilla", "nonsaturating"):
+def test_every_adversarial_loss_trains_and_is_another(tiles, tmp_path):
+    seen = set()
+    for mode in ("lsgan", "wgan-gp", "hinge", "vanilla"):
         options = RunOptions(device="cpu", quiet=True, steps=2)
         loss = {"adversarial": mode}
         result = train_translator(config(loss=loss), tiles, tmp_path / mode, options)
-        assert result["losses"]["loss_discriminator"] != 0
+        seen.add(round(result["losses"]["loss_discriminator"], 6))
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize(("mode", "compiled"), [("lsgan", 3), ("wgan-gp", 2)])
+def test_compile_reaches_the_nets_but_no_discriminator_that_is_differentiated_twice(
+    tiles, tmp_path, monkeypatch, mode, compiled
+):
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda work, **options: calls.append(work) or work)
+    options = RunOptions(device="cpu", quiet=True, steps=2)
+    run = config(compile=True, loss={"adversarial": mode})
+    assert train_translator(run, tiles, tmp_path / mode, options)["steps"] == 2
+    assert len(calls) == compiled
 
 
 def test_bytes_that_are_no_checkpoint_are_refused_whatever_they_spell(tmp_path):
-    for number, content in enumerate((b"hello", b"", b"\x80\x04K\x01.", b"(lp0\n.")):
+    spelt = (b"hello", b"", b"\x80\x04K\x01.", b"(lp0\n.", b"G", b"J\x01", b"M")
+    for number, content in enumerate(spelt):
         path = tmp_path / f"{number}.ckpt"
         path.write_bytes(content)
         with pytest.raises(InputError, match="checkpoint"):
