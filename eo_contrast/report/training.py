@@ -237,10 +237,11 @@ def _card_facts(card: Card) -> list[tuple[str, str]]:
         ("Values in", f"{scaling.minimum:g} to {scaling.maximum:g}; clipped beyond"),
         (
             "Ground resolution",
-            "not known: rasters are translated pixel for pixel"
+            "not known: rasters are taken to have the training tiles' pixels"
             if resolution is None
             else f"{resolution:.3g} m a pixel; rasters of another are resampled",
         ),
+        ("Scale", f"training tiles at {card.zoom:.3g} of their size"),
         ("Bands out", ", ".join(card.bands_out) + "; 0 to 255"),
         ("Map style", card.palette or "not stated"),
         (
