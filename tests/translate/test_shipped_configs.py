@@ -16,9 +16,15 @@ NAMES = sorted(
 
 
 def test_the_names_that_the_command_line_promises_are_shipped() -> None:
-    assert {"cut", "fastcut", "fastcut-small", "cut-small", "cut-small-osm16", "quickstart"} <= set(
-        NAMES
-    )
+    assert {
+        "cut",
+        "fastcut",
+        "fastcut-small",
+        "cut-small",
+        "cut-small-osm16",
+        "cut-long-osm16",
+        "quickstart",
+    } <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
