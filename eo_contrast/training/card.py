@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from eo_contrast.config import Config
-from eo_contrast.errors import InputError, WorldError
+from eo_contrast.errors import InputError
 from eo_contrast.files import whole_file
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 
@@ -59,13 +59,10 @@ def save_model(net: nn.Module, card: Card, path: Path) -> None:
     """
     weights = {name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}
     header = {CARD_KEY: json.dumps(card.model_dump(mode="json"), sort_keys=True)}
+    # The library's own writing to a file leaves it readable to its owner alone.
+    content = save(weights, metadata=header)
     with whole_file(path) as partial:
-        try:
-            save_file(weights, partial, metadata=header)
-        except SafetensorError as error:
-            raise WorldError(
-                f"{path}: writing failed ({error}); free some space and run again"
-            ) from error
+        partial.write_bytes(content)
 
 
 def read_card(path: Path | str) -> Card:

@@ -65,6 +65,13 @@ def test_a_run_leaves_config_weights_checkpoint_metrics_and_pictures(tiles, tmp_
     assert net(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
 
+def test_a_model_can_be_read_by_whoever_can_read_the_rest_of_the_run(tiles, tmp_path):
+    run = tmp_path / "run"
+    train_translator(config(), tiles, run, RunOptions(device="cpu", quiet=True, steps=1))
+    modes = {(run / name).stat().st_mode for name in ("model.safetensors", "config.yaml")}
+    assert len(modes) == 1
+
+
 def test_the_saved_config_gives_the_same_run_again(tiles, tmp_path):
     options = RunOptions(device="cpu", quiet=True)
     train_translator(config(), tiles, tmp_path / "one", options)
