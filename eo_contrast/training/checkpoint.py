@@ -42,8 +42,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             raise
         except RuntimeError as error:
             # torch's writer reports a full disk so, without a number or a name.
+            reason = str(error).splitlines()[0]
             raise WorldError(
-                f"{path}: writing failed ({error}); free some space and run again"
+                f"{path}: writing failed ({reason}); free some space and run again"
             ) from error
 
 
