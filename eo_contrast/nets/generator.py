@@ -81,7 +81,10 @@ class PaletteMixture(nn.Module):
 
     def forward(self, scores: Tensor) -> Tensor:
         wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        return torch.einsum("bkhw,kc->bchw", wide.softmax(dim=1), self.colours.to(wide.dtype))
+        mixed = torch.einsum("bkhw,kc->bchw", wide.softmax(dim=1), self.colours.to(wide.dtype))
+        # einsum leaves the colours innermost; the nets that read the picture next would follow
+        # that layout, in which their norms are slow.
+        return mixed.contiguous()
 
 
 class ResnetGenerator(nn.Module):
