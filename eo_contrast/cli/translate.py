@@ -79,7 +79,8 @@ def command(
 ) -> None:
     """Turn SOURCE, a raster, into OUT, a map on the same grid, by MODEL.
 
-    SOURCE may be a folder or a quoted glob of rasters; then OUT is a folder.
+    SOURCE may be a file, an http(s) address or a /vsi path of GDAL; or a folder or a quoted
+    glob of rasters: then OUT is a folder.
 
     \b
     Example:
@@ -87,6 +88,7 @@ def command(
     """
     import torch
 
+    from eo_contrast.raster.location import located
     from eo_contrast.training.loop import resolve_device
     from eo_contrast.translate.apply import load_tile_model, translate_raster
     from eo_contrast.translate.many import find_sources, translate_many
@@ -104,11 +106,11 @@ def command(
     )
     if sources is None:
         if truth is not None:
-            plan = translate_one(Path(source), out, dry_run=True, quiet=True)
-            _check_truth(truth, Path(source), model, plan)
-        result = translate_one(Path(source), out)
+            plan = translate_one(located(source), out, dry_run=True, quiet=True)
+            _check_truth(truth, located(source), model, plan)
+        result = translate_one(located(source), out)
         if report is not None and not dry_run:
-            _write_report(Path(source), out, report, truth, _palette_of(model), result)
+            _write_report(located(source), out, report, truth, _palette_of(model), result)
             output.say(f"{report}: written; open it in a browser")
     else:
         result = translate_many(sources, out, translate_one, overwrite=overwrite)
@@ -139,7 +141,7 @@ def _check_report(
     refuse_existing(report, overwrite=overwrite)
 
 
-def _check_truth(truth: Path, source: Path, model: Any, plan: dict[str, Any]) -> None:
+def _check_truth(truth: Path, source: Any, model: Any, plan: dict[str, Any]) -> None:
     """Find what cannot be scored before hours of translation, not after them."""
     from eo_contrast.evaluate.rasters import refuse_unfit_truth
 
@@ -159,7 +161,7 @@ def _palette_of(model: Any) -> Any:
 
 
 def _write_report(
-    source: Path,
+    source: Any,
     out: Path,
     report: Path,
     truth: Path | None,

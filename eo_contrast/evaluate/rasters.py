@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eo_contrast.errors import InputError
 from eo_contrast.evaluate.map_agreement import Palette
 from eo_contrast.evaluate.paired import score_pairs
+from eo_contrast.raster.location import Location
 from eo_contrast.raster.meta import RasterMeta, on_grid, refuse_other_grid
 from eo_contrast.raster.reader import RasterSource, open_raster
 
@@ -45,7 +46,7 @@ def tiles_of(path: Path) -> Iterator[RGB]:
 
 
 def refuse_unfit_truth(
-    truth: Path, source: Path, out: Path, *, height: int, width: int, copies: bool
+    truth: Path, source: Location, out: Path, *, height: int, width: int, copies: bool
 ) -> None:
     """Whether ``out``, not yet made of ``source``, can be scored against ``truth``.
 
@@ -72,7 +73,7 @@ def _tiles(raster: Any, meta: RasterMeta) -> Iterator[RGB]:
             yield np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 
-def _refuse_unless_rgb(path: Path, meta: RasterMeta) -> None:
+def _refuse_unless_rgb(path: Location, meta: RasterMeta) -> None:
     if meta.count < 3 or set(meta.dtypes[:3]) != {"uint8"}:
         raise InputError(
             f"{path}: has {meta.count} bands of {meta.dtypes[0]}; scores compare maps of "

@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from eo_contrast.errors import InputError
+from eo_contrast.raster.location import REMOTE_OPTIONS, Location
 from eo_contrast.raster.meta import RasterMeta, read_meta
 
 LARGEST_BLOCK_ROW_BYTES = 1 << 30
@@ -113,16 +114,22 @@ class RasterSource:
 
 
 @contextmanager
-def open_raster(path: Path) -> Iterator[tuple[Any, RasterMeta]]:
+def open_raster(path: Location) -> Iterator[tuple[Any, RasterMeta]]:
     """An open dataset and its metadata; refuses what can never be translated.
+
+    Args:
+        path: a file, or a ``/vsi`` path, as :func:`~eo_contrast.raster.location.located` gives.
 
     Raises:
         InputError: no such file, not a raster, only subdatasets, complex samples, or a
             size that its blocks make unreadable in bounded memory.
     """
-    if not path.exists():
+    options: dict[str, Any] = {"GDAL_CACHEMAX": BLOCK_CACHE_MIB, "GDAL_TIFF_INTERNAL_MASK": True}
+    if not isinstance(path, Path):
+        options |= REMOTE_OPTIONS
+    elif not path.exists():
         raise InputError(f"{path}: no such file; give the path of a raster")
-    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB, GDAL_TIFF_INTERNAL_MASK=True):
+    with rasterio.Env(**options):
         with _unreadable_named(str(path), "is not a raster that can be read"), unplaced_silently():
             dataset = rasterio.open(path)
         with dataset:
@@ -166,7 +173,7 @@ def differs_from(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     return held
 
 
-def _refuse_unfit(path: Path, dataset: Any) -> None:
+def _refuse_unfit(path: Location, dataset: Any) -> None:
     if dataset.count == 0:
         names = ", ".join(dataset.subdatasets[:4]) or "none"
         raise InputError(f"{path}: holds no bands of its own; choose a subdataset: {names}")

@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from eo_contrast.errors import InputError
+from eo_contrast.raster.location import Location
 from eo_contrast.raster.reader import open_raster
 
 RGB = NDArray[np.uint8]
@@ -47,7 +48,7 @@ class RasterView:
         low, high: values shown as black and as white, one a band; unused with a table.
     """
 
-    path: Path
+    path: Location
     width: int
     height: int
     indexes: tuple[int, ...]
@@ -92,7 +93,7 @@ def shrunk(pixels: RGB, side: int) -> RGB:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def view_of(path: Path, *, side: int = 1024) -> RasterView:
+def view_of(path: Location, *, side: int = 1024) -> RasterView:
     """How to show a raster: its red, green and blue, or its first bands, or its colour table.
 
     8-bit values are shown as they are; others are stretched between percentiles of a

@@ -9,6 +9,7 @@ from typing import Any
 
 import rasterio
 
+from eo_contrast.raster.location import Location, file_name
 from eo_contrast.raster.meta import RasterMeta, ground_pixel_size_m, refuse_other_grid
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.report.page import write_page
@@ -39,7 +40,7 @@ class Panel:
 
 
 def translation_report(
-    source: Path,
+    source: Location,
     output: Path,
     html: Path,
     *,
@@ -65,14 +66,14 @@ def translation_report(
     return write_page(
         html,
         "translation",
-        title=f"Map of {source.name}",
+        title=f"Map of {file_name(source)}",
         score_tables=score_tables(rows),
         **translation_context(source, output, truth=truth, summary=summary),
     )
 
 
 def translation_context(
-    source: Path, output: Path, *, truth: Path | None, summary: Mapping[str, Any]
+    source: Location, output: Path, *, truth: Path | None, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Everything that the templates tell of a translation, scores apart."""
     views = {"Satellite": view_of(source), "Translated map": view_of(output)}

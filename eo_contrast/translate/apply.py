@@ -27,6 +27,7 @@ from eo_contrast.nets.generator import TOTAL_STRIDE, ResnetGenerator, receptive_
 from eo_contrast.nets.norms import collect_statistics, fix_statistics
 from eo_contrast.progress import progress
 from eo_contrast.raster.band_choice import choose_bands, parse_bands
+from eo_contrast.raster.location import Location, file_name
 from eo_contrast.raster.meta import (
     RasterMeta,
     as_picture,
@@ -156,7 +157,7 @@ def load_tile_model(name: str, device: torch.device) -> Model:
 
 
 def translate_raster(
-    source: Path,
+    source: Location,
     out: Path,
     model: Model,
     options: TranslateOptions,
@@ -177,7 +178,7 @@ def translate_raster(
     refuse_existing(out, overwrite=overwrite)
     _refuse_same(source, out)
     with open_raster(source) as (dataset, found):
-        meta, placed = placed_by_name(found, source.name)
+        meta, placed = placed_by_name(found, file_name(source))
         job = _prepare_job(dataset, meta, model, options, source)
         if not quiet:
             for remark in (*placed, *job.remarks):
@@ -215,7 +216,7 @@ def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _prepare_job(
-    dataset: Any, meta: RasterMeta, model: Model, options: TranslateOptions, path: Path
+    dataset: Any, meta: RasterMeta, model: Model, options: TranslateOptions, path: Location
 ) -> _Job:
     name = str(path)
     if model.card is None:
@@ -237,7 +238,7 @@ def _prepare_job(
         )
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
     remarks += _seam_remarks(plan, model.tiles.halo)
-    provenance = _provenance(model, options, path.name)
+    provenance = _provenance(model, options, file_name(path))
     own_tags = {**meta_out.tags.get("", {}), **provenance}
     meta_out = replace(meta_out, tags={**meta_out.tags, "": own_tags})
     return _Job(source=source, plan=plan, meta_out=meta_out, remarks=remarks)
@@ -362,10 +363,10 @@ def _provenance(model: Model, options: TranslateOptions, name: str) -> dict[str,
     return {f"EO_CONTRAST_{key.upper()}": value for key, value in tags.items()}
 
 
-def _refuse_same(source: Path, out: Path) -> None:
+def _refuse_same(source: Location, out: Path) -> None:
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(f"{out}: the result is a GeoTIFF; give a name that ends in .tif")
-    if source.resolve() == out.resolve():
+    if isinstance(source, Path) and source.resolve() == out.resolve():
         raise InputError(f"{out}: is the source itself; give another name for the result")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from eo_contrast.errors import EoContrastError, InputError
 from eo_contrast.files import refuse_existing
+from eo_contrast.raster.location import located
 from eo_contrast.translate.apply import cost
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
@@ -18,11 +19,13 @@ TranslateOne = Callable[[Path, Path], dict[str, Any]]
 
 
 def find_sources(source: str) -> list[Path] | None:
-    """The rasters that a folder or glob holds, sorted; None when ``source`` is one file.
+    """The rasters that a folder or glob holds, sorted; None when ``source`` is one raster.
 
     Raises: InputError: the folder or glob holds no raster.
     """
-    path = Path(source)
+    path = located(source)
+    if isinstance(path, str):
+        return None
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in RASTER_SUFFIXES]
     elif not path.exists() and glob.has_magic(source):
