@@ -80,7 +80,7 @@ def command(
     """Turn SOURCE, a raster, into OUT, a map on the same grid, by MODEL.
 
     SOURCE may be a file, an http(s) address or a /vsi path of GDAL; or a folder or a quoted
-    glob of rasters: then OUT is a folder.
+    glob of rasters, or a folder of z/x/y tiles: then OUT is a folder.
 
     \b
     Example:
@@ -113,7 +113,8 @@ def command(
             _write_report(located(source), out, report, truth, _palette_of(model), result)
             output.say(f"{report}: written; open it in a browser")
     else:
-        result = translate_many(sources, out, translate_one, overwrite=overwrite)
+        folder = Path(source) if Path(source).is_dir() else None
+        result = translate_many(sources, out, translate_one, overwrite=overwrite, root=folder)
     output.emit(result)
     output.show(_in_words(result, dry_run=dry_run))
     failed = result.get("failed", [])

@@ -70,11 +70,12 @@ def tiles_from_names(names: Sequence[str]) -> list[Tile | None]:
 
 
 def tile_of_file(name: str) -> Tile | None:
-    """Tile of one file by its own name: a long quadkey or ``16_10520_22834``, never a date.
+    """Tile of one file by its path: a long quadkey, ``16_10520_22834`` or ``16/10520/22834``.
 
-    A day or a month in the place of x or y is below 64, where no map has land at such depth.
+    Never by a date: a day or a month in the place of x or y is below 64, where no map has land
+    at such depth.
     """
-    tile = _tile_from_name(PurePosixPath(name).name)
+    tile = _tile_from_name(name)
     if tile is None or (tile.z >= SHALLOWEST_ALONE and min(tile.x, tile.y) > LARGEST_OF_A_DATE):
         return tile
     return None

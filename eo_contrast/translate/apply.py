@@ -178,7 +178,7 @@ def translate_raster(
     refuse_existing(out, overwrite=overwrite)
     _refuse_same(source, out)
     with open_raster(source) as (dataset, found):
-        meta, placed = placed_by_name(found, file_name(source))
+        meta, placed = placed_by_name(found, source)
         job = _prepare_job(dataset, meta, model, options, source)
         if not quiet:
             for remark in (*placed, *job.remarks):
@@ -192,12 +192,12 @@ def translate_raster(
     return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
 
 
-def placed_by_name(meta: RasterMeta, name: str) -> tuple[RasterMeta, tuple[str, ...]]:
+def placed_by_name(meta: RasterMeta, source: Location) -> tuple[RasterMeta, tuple[str, ...]]:
     """A raster without any position whose file is named as a web-map tile lies where it says.
 
     Returns: the metadata, and what to tell of it.
     """
-    tile = tile_of_file(name)
+    tile = tile_of_file(source.as_posix() if isinstance(source, Path) else file_name(source))
     unplaced = meta.crs is None and meta.transform is None and not meta.gcps and not meta.rpcs
     if tile is None or not unplaced:
         return meta, ()

@@ -1,9 +1,13 @@
-"""Translate all rasters of a folder or glob: a broken one is reported, the others are done."""
+"""Translate all rasters of a folder or glob: a broken one is reported, the others are done.
+
+A folder that holds no raster itself is taken with all that lies below it, as ``z/x/y.png``.
+"""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ def find_sources(source: str) -> list[Path] | None:
     if isinstance(path, str):
         return None
     if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() in RASTER_SUFFIXES]
+        found = _rasters(path.iterdir()) or _rasters(path.rglob("*"))
     elif not path.exists() and glob.has_magic(source):
         root = Path(path.anchor)
         found = list(root.glob(str(path.relative_to(root))))
@@ -41,18 +45,27 @@ def find_sources(source: str) -> list[Path] | None:
 
 
 def translate_many(
-    sources: Sequence[Path], out: Path, translate_one: TranslateOne, *, overwrite: bool
+    sources: Sequence[Path],
+    out: Path,
+    translate_one: TranslateOne,
+    *,
+    overwrite: bool,
+    root: Path | None = None,
 ) -> dict[str, Any]:
-    """Translate each source into ``out/<its stem>.tif``.
+    """Translate each source into ``out``, as ``.tif`` at its place below ``root``.
+
+    Args:
+        root: the folder that holds all sources; None: the deepest that does.
 
     Returns: output, files (a summary each), failed ({path, error} each), and over all files
         what :func:`translate_raster` tells of one, width and height apart.
-    Raises: InputError: ``out`` exists, is a file, or two sources share a stem.
+    Raises: InputError: ``out`` exists, is a file, or two sources share a name.
     """
     refuse_existing(out, overwrite=overwrite)
     if out.is_file():
         raise InputError(f"{out}: is a file; many rasters need a folder to go to")
-    outputs = _output_names(sources, out)
+    root = root or Path(os.path.commonpath([source.parent for source in sources]))
+    outputs = _output_names(sources, root, out)
     files, failed = [], []
     for source, output in zip(sources, outputs, strict=True):
         try:
@@ -80,10 +93,14 @@ def _cost_of_all(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _output_names(sources: Sequence[Path], out: Path) -> list[Path]:
+def _rasters(files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in RASTER_SUFFIXES and file.is_file()]
+
+
+def _output_names(sources: Sequence[Path], root: Path, out: Path) -> list[Path]:
     owner: dict[str, Path] = {}
     for source in sources:
-        name = f"{source.stem}.tif"
+        name = source.relative_to(root).with_suffix(".tif").as_posix()
         if name in owner:
             raise InputError(
                 f"{source}: would be written to the same {name} as {owner[name]}; "

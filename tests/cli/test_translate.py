@@ -6,9 +6,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner, Result
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -116,6 +118,21 @@ def test_a_glob_takes_what_it_matches(tmp_path, folder):
     result = run(folder / "a*.tif", tmp_path / "maps")
     assert result.exit_code == 0
     assert [file.name for file in (tmp_path / "maps").iterdir()] == ["a.tif"]
+
+
+def test_a_folder_of_tiles_becomes_one_whose_tiles_lie_where_their_names_say(tmp_path):
+    column = tmp_path / "tiles" / "16" / "10493"
+    column.mkdir(parents=True)
+    for row in (22826, 22827):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(column / f"{row}.png")
+    result = run(tmp_path / "tiles", tmp_path / "maps")
+    assert result.exit_code == 0, result.stderr
+    out = tmp_path / "maps" / "16" / "10493"
+    assert sorted(file.name for file in out.iterdir()) == ["22826.tif", "22827.tif"]
+    with rasterio.open(out / "22826.tif") as upper, rasterio.open(out / "22827.tif") as lower:
+        assert upper.crs.to_epsg() == lower.crs.to_epsg() == 3857
+        assert upper.bounds.left == lower.bounds.left
+        assert upper.bounds.bottom == pytest.approx(lower.bounds.top)
 
 
 def test_a_folder_without_rasters_and_two_of_one_name_are_refused(tmp_path, folder):
