@@ -83,6 +83,7 @@ def _lines(description: str, total: int, unit: str, done: int) -> Advance:
     last_line = start
 
     def advance(finished: int, note: str = "") -> None:
+        """Print a line, unless one was printed just now."""
         nonlocal last_line
         now = time.monotonic()
         if now - last_line < SECONDS_BETWEEN_LINES and finished < total:

@@ -96,6 +96,7 @@ class _RectifiedInstanceNorm(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Gradient of ``x``, whose rectifier is read off ``x`` and its mean."""
         x, mean, inverse = ctx.saved_tensors
         batch, channels, height, width = x.shape
         # Above zero exactly where x > mean; a mask and its fill take several times as long.
