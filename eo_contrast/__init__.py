@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from eo_contrast.data.image_pairs import find_image_pairs as find_image_pairs
     from eo_contrast.training.card import load_model as load_model
-    from eo_contrast.translate.apply import TranslateOptions as TranslateOptions
-    from eo_contrast.translate.apply import load_tile_model as load_tile_model
     from eo_contrast.translate.apply import translate_raster as translate_raster
+    from eo_contrast.translate.job import TranslateOptions as TranslateOptions
+    from eo_contrast.translate.tile_models import load_tile_model as load_tile_model
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "TranslateOptions": "eo_contrast.translate.apply",
+    "TranslateOptions": "eo_contrast.translate.job",
     "find_image_pairs": "eo_contrast.data.image_pairs",
     "load_model": "eo_contrast.training.card",
-    "load_tile_model": "eo_contrast.translate.apply",
+    "load_tile_model": "eo_contrast.translate.tile_models",
     "translate_raster": "eo_contrast.translate.apply",
 }
 __all__ = ["__version__", *_HOMES]

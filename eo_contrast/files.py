@@ -60,9 +60,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield partial
-            _flush_to_disk(partial)
+            flush_to_disk(partial)
             os.replace(partial, path)
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -87,7 +87,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Return when the disk holds what was written to a file, or renamed in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

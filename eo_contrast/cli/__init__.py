@@ -35,6 +35,7 @@ COMMANDS = {
     "synth": Entry("synth", "Write a synthetic landscape as a training archive."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
+    "merge": Entry("merge", "Join the parts that translate --shard made."),
     "evaluate": Entry("evaluate", "Measure how close translated maps are to real ones."),
     "report": Entry("report", "Write the HTML page of a training run."),
     "bench": Entry("bench", "Measure speed and memory on this machine."),

@@ -36,6 +36,11 @@ from eo_contrast.errors import InputError, WorldError
 )
 @click.option("--bands", help="The model's bands in the raster: numbers or names, as 1,2,3.")
 @click.option(
+    "--aoi",
+    type=click.Path(path_type=Path),
+    help="A vector file of any CRS: translate what lies in its polygons, leave the rest out.",
+)
+@click.option(
     "--format",
     "file_format",
     type=click.Choice(["cog", "gtiff"]),
@@ -43,6 +48,7 @@ from eo_contrast.errors import InputError, WorldError
     show_default=True,
     help="cog has overviews and opens fast over a network.",
 )
+@click.option("--compat", is_flag=True, help="Write files that GDAL of ten years ago opens.")
 @click.option(
     "--grid",
     type=click.Choice(["source", "model"]),
@@ -60,6 +66,22 @@ from eo_contrast.errors import InputError, WorldError
     type=click.Path(path_type=Path),
     help="The true map on the same grid: shown and scored on the --report page.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes on this machine, each with its own model.",
+)
+@click.option(
+    "--scheduler", help="Address of a dask cluster whose workers do it, as tcp://host:8786."
+)
+@click.option(
+    "--shard",
+    help="Do part i of n, as 2/7, and leave the rest to others; 'merge OUT' joins them "
+    "[default: what a Slurm array says].",
+)
+@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
 @overwrite_option
 @device_option
@@ -71,7 +93,13 @@ def command(
     model_name: str,
     device: str,
     overwrite: bool,
+    resume: bool,
     dry_run: bool,
+    workers: int,
+    scheduler: str | None,
+    shard: str | None,
+    file_format: Literal["cog", "gtiff"],
+    compat: bool,
     report: Path | None,
     truth: Path | None,
     output: Output,
@@ -90,17 +118,24 @@ def command(
 
     from eo_contrast.raster.location import located
     from eo_contrast.training.loop import resolve_device
-    from eo_contrast.translate.apply import load_tile_model, translate_raster
+    from eo_contrast.translate.apply import translate_raster
+    from eo_contrast.translate.finish import Finish
+    from eo_contrast.translate.job import TranslateOptions
     from eo_contrast.translate.many import find_sources, translate_many
+    from eo_contrast.translate.tile_models import load_tile_model
 
     sources = find_sources(source)
     _check_report(source, report, truth, single=sources is None, overwrite=overwrite)
+    runner = _runner(workers, scheduler, shard, report=report)
     model = load_tile_model(model_name, torch.device(resolve_device(device)))
     translate_one = partial(
         translate_raster,
         model=model,
-        options=_options(**choices),
+        options=TranslateOptions(**choices),
+        finish=Finish(format=file_format, compat=compat),
+        runner=runner,
         overwrite=overwrite,
+        resume=resume,
         dry_run=dry_run,
         quiet=output.quiet,
     )
@@ -178,19 +213,16 @@ def _write_report(
     translation_report(source, out, report, summary=summary, scores=scores, truth=truth)
 
 
-def _options(
-    tile: int | None,
-    overlap: int | None,
-    norm: Literal["scene", "tile"],
-    bands: str | None,
-    file_format: Literal["cog", "gtiff"],
-    grid: Literal["source", "model"],
-) -> Any:
-    from eo_contrast.translate.apply import TranslateOptions
+def _runner(workers: int, scheduler: str | None, shard: str | None, *, report: Path | None) -> Any:
+    from eo_contrast.inference.shard import Shard, shard_from_environment
+    from eo_contrast.translate.apply import Runner
 
-    return TranslateOptions(
-        tile=tile, overlap=overlap, norm=norm, bands=bands, format=file_format, grid=grid
-    )
+    part = Shard.parse(shard) if shard is not None else shard_from_environment()
+    if part is not None and report is not None:
+        raise InputError("--report: a shard makes no map to show; leave it out")
+    if scheduler is not None and workers > 1:
+        raise InputError("--scheduler: the cluster has its own workers; leave --workers out")
+    return Runner(workers=workers, scheduler=scheduler, shard=part)
 
 
 def _in_words(result: dict[str, Any], *, dry_run: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from eo_contrast.data.image_pairs import ImageRef, read_image
-from eo_contrast.data.tiles import EQUATOR_M, Tile
+from eo_contrast.raster.tile_names import EQUATOR_M, Tile
 
 
 def tile_resolution_m(tile: Tile, width: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -15,6 +16,7 @@ from eo_contrast.raster.windows import (
     Span,
     Tiling,
     default_overlap,
+    owned,
     plan_tiling,
     round_up,
     spans,
@@ -45,8 +47,12 @@ class TileModel(Protocol):
     stride: int
     joining: Literal["blend", "cut"]
 
-    def prepare(self, tiles: Tensor | None) -> None:
-        """Learn what the scene is like from (N, bands, H, W) of it; None: from nothing."""
+    def scene_statistics(self, tiles: Tensor) -> dict[str, Tensor]:
+        """What the model needs to know of a scene, from (N, bands, H, W) of it; may be empty."""
+        ...
+
+    def prepare(self, statistics: dict[str, Tensor] | None) -> None:
+        """Treat all tiles alike, by these statistics of the scene; None: each by itself."""
         ...
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -64,6 +70,8 @@ class Plan:
     bands_out: int
     dtype_in: np.dtype[np.generic]
     dtype_out: np.dtype[np.generic]
+    may_be_invalid: bool
+    joining: Literal["blend", "cut"]
     tiling: Tiling
     rows: Sequence[Span]
     columns: Sequence[Span]
@@ -76,6 +84,15 @@ class Plan:
     def lacking_margin(self, halo: int) -> int:
         """Pixels by which the tiles' overlap falls short of showing no seam; 0: it shows none."""
         return max(0, halo - self.tiling.margin) if self.tiles > 1 else 0
+
+    def rows_for(self, top: int, bottom: int) -> Sequence[Span]:
+        """The rows of windows that output rows ``top .. bottom`` of the plan's grid are made of."""
+        counted = [
+            owned(row) if self.joining == "cut" else (row.begin, row.end) for row in self.rows
+        ]
+        first = bisect_right([end for _, end in counted], top)
+        past = bisect_left([begin for begin, _ in counted], bottom)
+        return self.rows[first:past]
 
     @property
     def strip_bytes(self) -> int:
@@ -107,6 +124,8 @@ def plan_inference(
         bands_out=len(model.bands_out) or source.bands,
         dtype_in=source.dtype,
         dtype_out=np.dtype(model.dtype_out or source.dtype),
+        may_be_invalid=source.may_be_invalid,
+        joining=model.joining,
         tiling=tiling,
         rows=spans(source.height, tiling),
         columns=spans(source.width, tiling),

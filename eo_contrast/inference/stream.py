@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ from eo_contrast.inference.blend import Tile, blend_row, cut_row
 from eo_contrast.inference.plan import Plan, TileModel, padded_side
 from eo_contrast.raster.reader import Pixels, Source
 from eo_contrast.raster.windows import Span, owned, reflect_to
+
+OpenSource = Callable[[], AbstractContextManager[Source]]
+"""Opens the source anew: a raster's handle belongs to one thread."""
 
 
 @dataclass
@@ -31,12 +35,36 @@ class Tally:
         """Add the time since ``start`` (of ``time.perf_counter``) to ``kind``."""
         self.seconds[kind] += time.perf_counter() - start
 
+    def add(self, other: Tally) -> None:
+        """Add what another walk did."""
+        self.tiles += other.tiles
+        self.skipped_tiles += other.skipped_tiles
+        for kind, seconds in other.seconds.items():
+            self.seconds[kind] += seconds
+
+
+def read_rows(
+    open_source: OpenSource, rows: Sequence[Span], tally: Tally
+) -> Iterator[tuple[Span, Pixels]]:
+    """Each row of windows with its pixels; what neighbouring rows share is read once."""
+    held: Pixels | None = None
+    held_stop = 0
+    with open_source() as source:
+        for row in rows:
+            start = time.perf_counter()
+            fresh = source.read(max(row.start, held_stop), row.stop, 0, source.width)
+            held = fresh if held is None else _joined(held, row.start - held_stop, fresh)
+            held_stop = row.stop
+            tally.timed("read", start)
+            yield row, held
+
 
 def infer(
-    source: Source,
+    strips: Iterable[tuple[Span, Pixels]],
     model: TileModel,
     plan: Plan,
     *,
+    part: tuple[int, int] | None = None,
     tally: Tally,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> Iterator[Pixels]:
@@ -46,23 +74,28 @@ def infer(
     tiles are cut. The whole raster is never in memory: one row of windows is.
 
     Args:
+        strips: the rows of windows that ``plan.rows_for(part)`` names, with their pixels.
+        part: first and past-last row that is wanted; None: all.
         tally: counts up as windows are done.
         advance: told the number of windows done, after each.
     """
+    first, past = part or (0, plan.height)
     above: NDArray[np.int64] | None = None
     shape = (plan.bands_out, plan.width)
-    for row, strip in _read_rows(source, plan, tally):
+    for row, strip in strips:
         tiles = _run_row(strip, row, model, plan, tally, advance)
-        if model.joining == "cut":
+        if plan.joining == "cut":
             top, bottom = owned(row)
             values = cut_row(tiles, row, shape=shape, dtype=plan.dtype_out)
         else:
             top, bottom = row.begin, row.next_begin
             values, above = blend_row(tiles, row, above, shape=shape, dtype=plan.dtype_out)
         valid = strip.valid[top - row.start : bottom - row.start]
-        if model.joining == "blend" and source.may_be_invalid:
+        if plan.joining == "blend" and plan.may_be_invalid:
             values *= valid
-        yield Pixels(values=values, valid=valid)
+        wanted = slice(max(first - top, 0), max(past - top, 0))
+        if wanted.start < bottom - top and wanted.stop:
+            yield Pixels(values=values[:, wanted], valid=valid[wanted])
 
 
 def fill_invalid(pixels: Pixels) -> NDArray[np.float32]:
@@ -77,19 +110,6 @@ def fill_invalid(pixels: Pixels) -> NDArray[np.float32]:
     known = pixels.values[:, pixels.valid].astype(np.float64)
     means = known.mean(axis=1) if known.size else np.zeros(len(values))
     return np.where(pixels.valid, values, means.astype(np.float32)[:, None, None])
-
-
-def _read_rows(source: Source, plan: Plan, tally: Tally) -> Iterator[tuple[Span, Pixels]]:
-    """Each row of windows with its pixels; rows shared with the one above are not read again."""
-    held: Pixels | None = None
-    held_stop = 0
-    for row in plan.rows:
-        start = time.perf_counter()
-        fresh = source.read(max(row.start, held_stop), row.stop, 0, plan.width)
-        held = fresh if held is None else _joined(held, row.start - held_stop, fresh)
-        held_stop = row.stop
-        tally.timed("read", start)
-        yield row, held
 
 
 def _joined(above: Pixels, shared: int, below: Pixels) -> Pixels:
@@ -121,7 +141,7 @@ def _run_row(
             column.begin - column.start : column.end - column.start,
         ]
         result = None
-        if model.joining == "cut" or counted.any():
+        if plan.joining == "cut" or counted.any():
             result = run_tile(pixels, model)
         else:
             tally.skipped_tiles += 1

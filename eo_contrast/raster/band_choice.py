@@ -41,13 +41,18 @@ def choose_bands(
     )
 
 
-def parse_bands(text: str, meta: RasterMeta, *, count: int, name: str) -> tuple[int, ...]:
+def parse_bands(text: str, meta: RasterMeta, *, count: int | None, name: str) -> tuple[int, ...]:
     """1-based indexes from ``--bands``: numbers or band descriptions, separated by commas.
+
+    Args:
+        count: how many are needed; None: any.
 
     Raises: InputError: not ``count`` of them, or one that the raster does not have.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if len(parts) != count:
+    if count is None and not parts:
+        raise InputError("--bands: names no band; give numbers or names, as --bands 1,2,3")
+    if count is not None and len(parts) != count:
         raise InputError(
             f"--bands {text}: {len(parts)} bands; the model needs {count}, such as "
             f"--bands {','.join(str(1 + k) for k in range(count))}"

@@ -7,7 +7,7 @@ tables, masks, tags), so everything is carried by name here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ DERIVED_DOMAINS = {
 }
 # Statistics of the source's pixels are lies about any other; GDAL sets the rest itself.
 DERIVED_TAGS = ("STATISTICS_", "OVR_", "COG_", "LAYOUT")
+
+COMPARED = (
+    "width", "height", "dtypes", "crs", "transform", "gcps", "gcps_crs", "rpcs", "nodata",
+    "colorinterp", "descriptions", "scales", "offsets", "units", "colormap", "tags", "band_tags",
+)  # fmt: skip
 
 BandTags = dict[str, dict[str, str]]
 """Domain ('' is the default one) to tags."""
@@ -133,6 +138,16 @@ def write_meta(dataset: Any, meta: RasterMeta) -> None:
         dataset.colorinterp = meta.colorinterp
 
 
+def what_is_lost(meta: RasterMeta, found: RasterMeta) -> tuple[str, ...]:
+    """What a file that was written as ``meta`` does not say when it is read, in words."""
+    lost = []
+    for name in sorted(COMPARED):
+        wanted, held = (_comparable(name, one) for one in (meta, found))
+        if wanted != held:
+            lost.append(f"{name.replace('_', ' ')} {held} where {wanted} was to be")
+    return tuple(lost)
+
+
 def as_picture(meta: RasterMeta, bands_out: tuple[str, ...], *, dtype: str) -> RasterMeta:
     """The metadata of a picture made from a raster on the same grid.
 
@@ -183,6 +198,28 @@ def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
         transform=transform and _scaled(transform, down, across),
         gcps=gcps,
         rpcs=meta.rpcs and _scaled_rpcs(meta.rpcs, down, across),
+    )
+
+
+def chosen_bands(meta: RasterMeta, indexes: Sequence[int]) -> RasterMeta:
+    """The metadata of a raster of these bands alone, by 1-based numbers, in their order."""
+    if tuple(indexes) == tuple(range(1, meta.count + 1)):
+        return meta
+
+    def of(per_band: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(per_band[index - 1] for index in indexes) if per_band else ()
+
+    return replace(
+        meta,
+        dtypes=of(meta.dtypes),
+        nodata=of(meta.nodata),
+        colorinterp=of(meta.colorinterp),
+        descriptions=of(meta.descriptions),
+        scales=of(meta.scales),
+        offsets=of(meta.offsets),
+        units=of(meta.units),
+        colormap=meta.colormap if tuple(indexes) == (1,) else None,
+        band_tags=of(meta.band_tags),
     )
 
 
@@ -242,6 +279,31 @@ def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     # An infinite coordinate is how PROJ says that a point lies off its map.
     known = all(math.isfinite(size) and size > 0 for size in (height, width))
     return (height, width) if known else None
+
+
+def _comparable(name: str, meta: RasterMeta) -> Any:
+    """A field in a form that is equal where a GeoTIFF means the same."""
+    value = getattr(meta, name)
+    if name == "nodata":
+        return str(common_nodata(meta))  # as text, since NaN does not equal itself
+    if name in ("gcps", "gcps_crs") and meta.transform is not None:
+        return None  # a GeoTIFF holds either
+    if name == "gcps":
+        return [(point.row, point.col, point.x, point.y, point.z or 0) for point in value]
+    if name == "rpcs":
+        return value and value.to_gdal()
+    if name in ("crs", "gcps_crs"):
+        return value or None
+    if name == "colormap":
+        return value and {key: rgba[:3] for key, rgba in value.items()}
+    if name == "band_tags":
+        return [band for band in value if band]
+    if name == "tags":
+        plain = {k: v for k, v in value.get("", {}).items() if k != "AREA_OR_POINT"}
+        return {**value, "": plain}
+    if name in ("descriptions", "units"):
+        return [text or None for text in value] or [None] * meta.count
+    return value
 
 
 def _cross(row: float, column: float) -> list[tuple[float, float]]:

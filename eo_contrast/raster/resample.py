@@ -6,7 +6,7 @@ depend on the windows in which it was computed; and invalid pixels weigh nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,25 +112,35 @@ def resample(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Pixels:
 
 
 def resample_strips(
-    strips: Iterator[Pixels], rows: AxisMap, columns: AxisMap, *, dtype: np.dtype[Any]
+    strips: Iterable[Pixels],
+    rows: AxisMap,
+    columns: AxisMap,
+    *,
+    dtype: np.dtype[Any],
+    part: tuple[int, int] | None = None,
 ) -> Iterator[Pixels]:
     """Resample a raster that arrives as strips of whole rows, top to bottom.
 
     Keeps only the source rows that later target rows still need. Integer ``dtype`` is
     rounded half to even.
+
+    Args:
+        part: first and past-last target row that is wanted; the strips then begin with the
+            first source row that ``rows.needed`` names for them. None: all.
     """
+    done, past = part or (0, rows.target)
+    held_top = rows.needed(done, past)[0] if part else 0
     held: Pixels | None = None
-    held_top, done = 0, 0
     for strip in strips:
         held = strip if held is None else _stack(held, strip)
         bottom = held_top + held.valid.shape[0]
-        ready = _ready_until(rows, done, bottom)
+        ready = min(_ready_until(rows, done, bottom), past)
         if ready == done:
             continue
-        part = resample(held, rows.part(done, ready, offset=held_top), columns)
-        yield Pixels(values=rounded(part.values, dtype), valid=part.valid)
+        result = resample(held, rows.part(done, ready, offset=held_top), columns)
+        yield Pixels(values=rounded(result.values, dtype), valid=result.valid)
         done = ready
-        if done < rows.target:
+        if done < past:
             keep = rows.needed(done, done + 1)[0] - held_top
             held = Pixels(values=held.values[:, keep:], valid=held.valid[keep:])
             held_top += keep

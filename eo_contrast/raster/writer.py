@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,94 +11,74 @@ from typing import Any, Literal
 import numpy as np
 import rasterio
 import rasterio.shutil
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from eo_contrast.errors import WorldError
 from eo_contrast.files import whole_file
-from eo_contrast.raster.meta import RasterMeta, common_nodata, write_meta
+from eo_contrast.raster.meta import (
+    RasterMeta,
+    common_nodata,
+    read_meta,
+    what_is_lost,
+    write_meta,
+)
+from eo_contrast.raster.pieces import BLOCK, checksum, in_pieces, piece_count, piece_rows
 from eo_contrast.raster.reader import Pixels, unplaced_silently
 
 Format = Literal["cog", "gtiff"]
-BLOCK = 512
+NO_MASK = np.ones((), dtype=bool)
 BEST_COMPRESSION = 50
 """Maps rarely shrink more; a raster that needs it to fit the disk is refused at once."""
 
 
-class StripWriter:
-    """Takes strips of rows in order, of any height, and writes whole rows of blocks once.
-
-    GDAL's bytes depend on free memory when blocks are written in parts: an evicted partial
-    block is read again and appended.
-    """
-
-    def __init__(self, dataset: Any, *, block: int, masked: bool) -> None:
-        self._dataset = dataset
-        self._block = block
-        self._masked = masked
-        self._held: list[Pixels] = []
-        self._row = 0
-        self.checksums: list[int] = []
-
-    def write(self, strip: Pixels) -> None:
-        """Append the rows of ``strip``: values (bands, rows, width), valid (rows, width)."""
-        self._held.append(strip)
-        held = sum(part.valid.shape[0] for part in self._held)
-        if held < self._block and self._row + held < self._dataset.height:
-            return
-        values = np.concatenate([part.values for part in self._held], axis=1)
-        valid = np.concatenate([part.valid for part in self._held], axis=0)
-        last = self._row + held == self._dataset.height
-        until = held if last else held // self._block * self._block
-        for top in range(0, until, self._block):
-            bottom = min(top + self._block, until)
-            self._write_blocks(values[:, top:bottom], valid[top:bottom])
-        self._held = [Pixels(values=values[:, until:].copy(), valid=valid[until:].copy())]
-
-    def _write_blocks(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        window = Window(0, self._row, values.shape[2], values.shape[1])
-        self._dataset.write(values, window=window)
-        mask = _mask_bytes(valid)
-        if self._masked:
-            self._dataset.write_mask(mask, window=window)
-        self.checksums.append(_checksum(values, mask if self._masked else None))
-        self._row += values.shape[1]
-
-
-@contextmanager
-def raster_written(
-    path: Path, meta: RasterMeta, *, format: Format, masked: bool
-) -> Iterator[StripWriter]:
-    """Yield a writer of a raster that appears as ``path`` when the block ends well.
+def write_raster(
+    path: Path,
+    meta: RasterMeta,
+    strips: Iterable[Pixels],
+    *,
+    format: Format = "cog",
+    compat: bool = False,
+    masked: bool,
+) -> tuple[str, ...]:
+    """Write a raster that appears as ``path`` when it is whole and reads back as it came.
 
     Args:
         meta: size, type, position and all else; its ``masked`` is not looked at.
+        strips: all rows, top to bottom, in strips of any height.
         format: ``cog`` adds overviews and orders the file for reading over a network.
+        compat: for readers of ten years ago: DEFLATE, and every block stored.
         masked: write a mask inside the file.
 
+    Returns: what the file does not hold of ``meta``, in words.
     Raises: WorldError: the disk is full or failing, or what was written does not read back.
     """
-    _refuse_small_disk(path, meta)
+    refuse_small_disk(path, meta)
     with whole_file(path) as partial, _failures_named(path):
         scratch = path.with_name(f".{path.stem}.partial.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         try:
-            strips, finished = scratch / "strips.tif", scratch / "finished.tif"
-            checksums = yield from _strips_written(strips, meta, format=format, masked=masked)
+            plain, finished = scratch / "strips.tif", scratch / "finished.tif"
+            profile = _creation_options(meta, compat=compat, final=format == "gtiff")
+            checksums = _write_plain(plain, meta, strips, profile, masked=masked)
             if format == "cog":
-                _finish_cog(strips, finished, meta)
+                _finish_cog(plain, finished, meta, compat=compat)
             else:
-                strips.rename(finished)
-            _verify(finished, checksums, masked=masked)
+                plain.rename(finished)
+            lost = _verify(finished, meta, checksums, compat=compat, masked=masked)
             finished.rename(partial)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+    return lost
 
 
-def _refuse_small_disk(path: Path, meta: RasterMeta) -> None:
+def refuse_small_disk(path: Path, meta: RasterMeta) -> None:
+    """Refuse a raster that no compression brings onto the disk.
+
+    Raises: WorldError: says how much it is, and how much is free.
+    """
     raw = meta.width * meta.height * meta.count * np.result_type(*meta.dtypes).itemsize
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(folder).free
@@ -111,22 +89,48 @@ def _refuse_small_disk(path: Path, meta: RasterMeta) -> None:
         )
 
 
-def _strips_written(
-    path: Path, meta: RasterMeta, *, format: Format, masked: bool
-) -> Generator[StripWriter, None, list[int]]:
-    options = _creation_options(meta, level=1 if format == "cog" else 6)
+def _write_plain(
+    path: Path,
+    meta: RasterMeta,
+    strips: Iterable[Pixels],
+    profile: dict[str, Any],
+    *,
+    masked: bool,
+) -> list[int]:
+    """Write whole rows of blocks, each once; returns their checksums.
+
+    GDAL's bytes depend on free memory when blocks are written in parts: an evicted partial
+    block is read again and appended.
+    """
+    checksums = []
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         unplaced_silently(),
-        rasterio.open(path, "w", **options) as dataset,
+        rasterio.open(path, "w", **profile) as dataset,
     ):
         write_meta(dataset, meta)
-        writer = StripWriter(dataset, block=BLOCK, masked=masked)
-        yield writer
-    return writer.checksums
+        for piece, pixels in enumerate(in_pieces(strips)):
+            window = Window(0, piece * BLOCK, meta.width, pixels.valid.shape[0])
+            dataset.write(pixels.values, window=window)
+            if masked:
+                dataset.write_mask(pixels.valid, window=window)
+            checksums.append(checksum(pixels, masked=masked))
+    return checksums
 
 
-def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
+def _refuse_ignored_options(dataset: Any, *, compat: bool) -> None:
+    """GDAL takes creation options that it does not know without a word, and drops them."""
+    found = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
+    wanted = "DEFLATE" if compat else "ZSTD"
+    if found != wanted or set(dataset.block_shapes) != {(BLOCK, BLOCK)}:
+        raise WorldError(
+            f"this GDAL wrote blocks of {dataset.block_shapes[0]} with {found} compression where "
+            f"{BLOCK} x {BLOCK} with {wanted} was asked for; give --compat, or install the "
+            "rasterio that brings its own GDAL"
+        )
+
+
+def _creation_options(meta: RasterMeta, *, compat: bool, final: bool) -> dict[str, Any]:
     dtype = np.result_type(*meta.dtypes)
     options: dict[str, Any] = {
         "driver": "GTiff",
@@ -140,13 +144,16 @@ def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
         "interleave": "pixel" if meta.count <= 4 else "band",
-        "compress": "DEFLATE",
-        "zlevel": level,
         "predictor": 3 if dtype.kind == "f" else 2,
+        # By the uncompressed size: a file that outgrows 4 GiB midway would be lost.
         "bigtiff": "IF_SAFER",
         # Left to itself GDAL takes the fourth band of bytes for transparency.
         "alpha": "YES" if ColorInterp.alpha in meta.colorinterp else "NO",
     }
+    if compat:
+        options |= {"compress": "DEFLATE", "zlevel": 6 if final else 1}
+    else:
+        options |= {"compress": "ZSTD", "zstd_level": 9 if final else 1, "sparse_ok": True}
     if meta.transform is not None:
         options["transform"] = meta.transform
     if meta.count >= 3 and meta.colorinterp[:1] == (ColorInterp.red,):
@@ -154,15 +161,16 @@ def _creation_options(meta: RasterMeta, *, level: int) -> dict[str, Any]:
     return options
 
 
-def _finish_cog(strips: Path, finished: Path, meta: RasterMeta) -> None:
+def _finish_cog(strips: Path, finished: Path, meta: RasterMeta, *, compat: bool) -> None:
     classes = meta.colormap is not None
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), unplaced_silently():
         rasterio.shutil.copy(
             str(strips),
             str(finished),
             driver="COG",
-            COMPRESS="DEFLATE",
-            LEVEL=6,
+            COMPRESS="DEFLATE" if compat else "ZSTD",
+            LEVEL=6 if compat else 9,
+            SPARSE_OK=not compat,
             PREDICTOR="YES",
             BLOCKSIZE=BLOCK,
             RESAMPLING="MODE" if classes else "AVERAGE",
@@ -177,21 +185,28 @@ def _has_own_domains(meta: RasterMeta) -> bool:
     return any(domain for tags in (meta.tags, *meta.band_tags) for domain in tags)
 
 
-def _verify(path: Path, checksums: list[int], *, masked: bool) -> None:
-    """Read every block once: GDAL's close stays silent about blocks that were lost."""
+def _verify(
+    path: Path, meta: RasterMeta, checksums: list[int], *, compat: bool, masked: bool
+) -> tuple[str, ...]:
+    """Read every block once: GDAL's close stays silent about blocks that were lost.
+
+    Returns: what the file does not hold of ``meta``.
+    """
     with unplaced_silently(), rasterio.open(path) as dataset:
-        if len(checksums) != math.ceil(dataset.height / BLOCK):
+        _refuse_ignored_options(dataset, compat=compat)
+        if len(checksums) != piece_count(dataset.height):
             raise WorldError(f"{path.name}: {len(checksums)} rows of blocks came; run again")
-        for row, expected in enumerate(checksums):
-            top = row * BLOCK
-            window = Window(0, top, dataset.width, min(BLOCK, dataset.height - top))
+        for piece, expected in enumerate(checksums):
+            top, bottom = piece_rows(piece, dataset.height)
+            window = Window(0, top, dataset.width, bottom - top)
             values = dataset.read(window=window)
-            mask = dataset.read_masks(1, window=window) if masked else None
-            if _checksum(values, mask) != expected:
+            valid = dataset.read_masks(1, window=window) > 0 if masked else NO_MASK
+            if checksum(Pixels(values=values, valid=valid), masked=masked) != expected:
                 raise WorldError(
                     f"{path.name}: rows from {top} do not read back as written; "
                     "check the disk and run again"
                 )
+        return what_is_lost(meta, read_meta(dataset))
 
 
 @contextmanager
@@ -208,12 +223,3 @@ def _failures_named(path: Path) -> Iterator[None]:
         raise WorldError(
             f"{path}: writing failed ({cause}); free some space and run again"
         ) from error
-
-
-def _mask_bytes(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    return valid.astype(np.uint8) * np.uint8(255)
-
-
-def _checksum(values: NDArray[Any], mask: NDArray[np.uint8] | None) -> int:
-    total = zlib.crc32(values.tobytes())
-    return total if mask is None else zlib.crc32(mask.tobytes(), total)

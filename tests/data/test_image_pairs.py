@@ -8,8 +8,8 @@ from pair_folders import numbered_pairs, plain_image, random_image, save, tag_ta
 from PIL import Image
 
 from eo_contrast.data.image_pairs import find_image_pairs, keep_in_memory, read_image, read_pair
-from eo_contrast.data.tiles import Tile
 from eo_contrast.errors import InputError
+from eo_contrast.raster.tile_names import Tile
 
 
 def names(refs):

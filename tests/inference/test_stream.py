@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from eo_contrast.errors import InputError
-from eo_contrast.inference.plan import plan_inference
-from eo_contrast.inference.stream import Tally, fill_invalid, infer
+from eo_contrast.inference.plan import Plan, plan_inference
+from eo_contrast.inference.stream import Tally, fill_invalid, infer, read_rows
 from eo_contrast.raster.reader import Pixels
 
 
@@ -52,7 +53,10 @@ class FunctionTiles:
         self.function, self.halo, self.stride = function, halo, stride
         self.dtype_out, self.joining = dtype_out, joining
 
-    def prepare(self, tiles: Tensor | None) -> None:
+    def scene_statistics(self, tiles: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def prepare(self, statistics: dict[str, Tensor] | None) -> None:
         """Nothing depends on the scene."""
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -63,9 +67,14 @@ def picture(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, height, width)).astype(np.uint8)
 
 
+def inferred(source: ArraySource, model: FunctionTiles, plan: Plan, tally: Tally, **more):
+    read = read_rows(lambda: nullcontext(source), plan.rows, tally)
+    return infer(read, model, plan, tally=tally, **more)
+
+
 def walked(source: ArraySource, model: FunctionTiles, **sizes: int) -> Pixels:
     plan = plan_inference(source, model, **sizes)
-    strips = list(infer(source, model, plan, tally=Tally()))
+    strips = list(inferred(source, model, plan, Tally()))
     return Pixels(
         values=np.concatenate([strip.values for strip in strips], axis=1),
         valid=np.concatenate([strip.valid for strip in strips], axis=0),
@@ -140,7 +149,7 @@ def test_windows_without_a_valid_pixel_are_skipped():
     model = FunctionTiles(lambda x: x)
     tally = Tally()
     plan = plan_inference(source, model, tile=64, overlap=0)
-    list(infer(source, model, plan, tally=tally))
+    list(inferred(source, model, plan, tally))
     assert (tally.tiles, tally.skipped_tiles) == (3, 2)
 
 

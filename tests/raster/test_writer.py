@@ -23,7 +23,7 @@ from raster_factory import RGB, random_values
 from eo_contrast.errors import WorldError
 from eo_contrast.raster.meta import RasterMeta, as_picture
 from eo_contrast.raster.reader import Pixels
-from eo_contrast.raster.writer import raster_written
+from eo_contrast.raster.writer import write_raster
 
 
 def picture_meta(height: int, width: int) -> RasterMeta:
@@ -42,10 +42,9 @@ def write(path: Path, values: np.ndarray, *, strip: int, valid: Any = None, **ch
     height, width = values.shape[1:]
     choices = {"format": "cog", "masked": valid is not None, **choices}
     mask = np.ones((height, width), bool) if valid is None else valid
-    with raster_written(path, picture_meta(height, width), **choices) as writer:
-        for top in range(0, height, strip):
-            rows = slice(top, top + strip)
-            writer.write(Pixels(values=values[:, rows], valid=mask[rows]))
+    slices = [slice(top, top + strip) for top in range(0, height, strip)]
+    strips = (Pixels(values=values[:, rows], valid=mask[rows]) for rows in slices)
+    write_raster(path, picture_meta(height, width), strips, **choices)
 
 
 @pytest.mark.parametrize("format", ["cog", "gtiff"])
@@ -79,11 +78,13 @@ def test_a_cog_says_that_it_is_one_and_has_overviews(tmp_path):
 def test_a_run_that_fails_midway_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.tif"
     path.write_text("old")
-    with (
-        pytest.raises(RuntimeError, match="stop"),
-        raster_written(path, picture_meta(10, 10), format="cog", masked=False),
-    ):
+
+    def strips() -> Iterator[Pixels]:
         raise RuntimeError("stop")
+        yield
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_raster(path, picture_meta(10, 10), strips(), masked=False)
     assert [file.name for file in tmp_path.iterdir()] == ["a.tif"]
     assert path.read_text() == "old"
 
@@ -114,9 +115,6 @@ def test_a_full_disk_is_a_world_error_and_leaves_nothing(tmp_path, format, room)
 
 def test_pixels_beyond_any_compression_of_the_free_disk_are_refused_before_work(tmp_path):
     meta = picture_meta(2**31 - 1, 2**31 - 1)
-    with (
-        pytest.raises(WorldError, match="GiB of pixels cannot fit"),
-        raster_written(tmp_path / "a.tif", meta, format="cog", masked=False),
-    ):
-        pass
+    with pytest.raises(WorldError, match="GiB of pixels cannot fit"):
+        write_raster(tmp_path / "a.tif", meta, [], masked=False)
     assert list(tmp_path.iterdir()) == []

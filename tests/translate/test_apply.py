@@ -24,13 +24,10 @@ from eo_contrast.inference.plan import plan_inference
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 from eo_contrast.raster.reader import RasterSource, open_raster
 from eo_contrast.training.card import Card, InputScaling, save_model
-from eo_contrast.translate.apply import (
-    IDENTITY,
-    Model,
-    TranslateOptions,
-    load_tile_model,
-    translate_raster,
-)
+from eo_contrast.translate.apply import translate_raster
+from eo_contrast.translate.finish import Finish
+from eo_contrast.translate.job import TranslateOptions
+from eo_contrast.translate.tile_models import IDENTITY, Model, load_tile_model
 
 CPU = torch.device("cpu")
 
@@ -38,7 +35,9 @@ CPU = torch.device("cpu")
 def translated(source: Path, model: str | Model = IDENTITY, **choices: Any) -> Path:
     loaded = load_tile_model(model, CPU) if isinstance(model, str) else model
     out = source.parent / "out" / f"{source.stem}.tif"
-    translate_raster(source, out, loaded, TranslateOptions(**choices), overwrite=True, quiet=True)
+    finish = Finish(format=choices.pop("format", "cog"))
+    options = TranslateOptions(**choices)
+    translate_raster(source, out, loaded, options, finish=finish, overwrite=True, quiet=True)
     return out
 
 

@@ -8,7 +8,7 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eo_contrast.data.tiles import (
+from eo_contrast.raster.tile_names import (
     Tile,
     tile_bounds,
     tile_of_file,

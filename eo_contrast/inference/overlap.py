@@ -1,0 +1,92 @@
+"""Do the next thing in a thread while the present one is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
+    """The same items in the same order, up to ``depth`` of them made before they are asked for.
+
+    All of ``items`` runs in one thread, so what it opens has one owner. An error is raised
+    where its item would have come. Closing this iterator ends the thread.
+    """
+    made: Queue[tuple[T | None, BaseException | None, bool]] = Queue(depth)
+    stop = Event()
+    thread = Thread(target=_fill, args=(items, made, stop), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error, last = made.get()
+            if error is not None:
+                raise error
+            if last:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+        while thread.is_alive():
+            _drain(made)
+            thread.join(SECONDS_BETWEEN_LOOKS)
+
+
+def _fill(
+    items: Iterable[T], made: Queue[tuple[T | None, BaseException | None, bool]], stop: Event
+) -> None:
+    iterator = iter(items)
+    try:
+        for item in iterator:
+            if not _put(made, (item, None, False), stop):
+                return
+        _put(made, (None, None, True), stop)
+    except BaseException as error:  # raised again by the thread that asks
+        _put(made, (None, error, True), stop)
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def _put(made: Queue[T], entry: T, stop: Event) -> bool:
+    while not stop.is_set():
+        try:
+            made.put(entry, timeout=SECONDS_BETWEEN_LOOKS)
+            return True
+        except Full:
+            continue
+    return False
+
+
+def _drain(made: Queue[T]) -> None:
+    try:
+        while True:
+            made.get_nowait()
+    except Empty:
+        return
+
+
+@contextmanager
+def behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Yield a function that runs jobs in another thread, in order, at most one waiting.
+
+    A job's error is raised by the next call, or at the end of the block.
+    """
+    pending: list[Future[None]] = []
+
+    def later(job: Callable[[], None]) -> None:
+        while pending:
+            pending.pop().result()
+        pending.append(executor.submit(job))
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield later
+        while pending:
+            pending.pop().result()

@@ -1,0 +1,184 @@
+"""Share the pieces of one raster among processes: here, on a dask cluster, or by shards."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eo_contrast.errors import InputError, WorldError
+from eo_contrast.inference.stream import Tally
+from eo_contrast.inference.work import Work, consecutive
+
+Build = Callable[[], Work]
+"""Makes the work anew in another process; picklable, and equal to itself after that."""
+
+RUNS_A_PROCESS = 4
+"""Stretches of pieces that a process gets one after the other: more even the load, but each
+begins with a row of windows that its neighbour computes as well."""
+SHORTEST_RUN = 4
+CONNECT_SECONDS = 20
+
+_building = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of ``count`` parts of a run; ``number`` counts from 0."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """``i/n``; i may count from 0 or from 1, since n stands for 0.
+
+        Raises: InputError: it is neither.
+        """
+        number, slash, count = text.partition("/")
+        numbers = slash and number.isdecimal() and count.isdecimal()
+        if numbers and int(count) > 0 and int(number) <= int(count):
+            return cls(int(number) % int(count), int(count))
+        raise InputError(f"--shard {text}: give i/n, with i from 0 to n - 1 or from 1 to n")
+
+    def part_of(self, pieces: Sequence[int]) -> Sequence[int]:
+        """This shard's pieces: one stretch of them, all stretches nearly of one length."""
+        begin, end = (len(pieces) * k // self.count for k in (self.number, self.number + 1))
+        return pieces[begin:end]
+
+
+def shard_from_environment() -> Shard | None:
+    """The shard that a Slurm array says this task is; None outside of one."""
+    number, count = (os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in ("ID", "COUNT"))
+    if number is None or count is None or int(count) < 2:
+        return None
+    first = int(os.environ.get("SLURM_ARRAY_TASK_MIN", "0"))
+    return Shard((int(number) - first) % int(count), int(count))
+
+
+def runs_of(pieces: Sequence[int], processes: int) -> list[list[int]]:
+    """Stretches of neighbouring pieces to be shared among processes."""
+    length = max(SHORTEST_RUN, -(-len(pieces) // (processes * RUNS_A_PROCESS)))
+    length = min(length, -(-len(pieces) // processes)) or 1
+    return [
+        list(range(begin, min(begin + length, past)))
+        for first, past in consecutive(pieces)
+        for begin in range(first, past, length)
+    ]
+
+
+def in_processes(
+    build: Build,
+    pieces: Sequence[int],
+    folder: Path,
+    processes: int,
+    *,
+    tally: Tally,
+    advance: Callable[[int], None],
+) -> None:
+    """Make pieces in processes of this machine, each with its own model.
+
+    Raises: WorldError: a process was killed; InputError, WorldError: as it says.
+    """
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        processes, context, initializer=torch.set_num_threads, initargs=(threads,)
+    )
+    with pool as executor:
+        tasks = [
+            executor.submit(make_run, build, run, folder) for run in runs_of(pieces, processes)
+        ]
+        try:
+            _gather(as_completed(tasks), tally, advance)
+        except BrokenProcessPool as error:
+            raise WorldError(
+                "a worker process was killed, perhaps for want of memory; give --resume to go "
+                "on, with fewer --workers"
+            ) from error
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def on_cluster(
+    build: Build,
+    pieces: Sequence[int],
+    folder: Path,
+    address: str,
+    *,
+    tally: Tally,
+    advance: Callable[[int], None],
+) -> None:
+    """Make pieces on the workers of a dask cluster that share this file system.
+
+    A worker that dies takes nothing with it: dask gives its pieces to another.
+
+    Raises: InputError: no scheduler answers there, or it has no workers.
+        WorldError: the cluster lost its workers.
+    """
+    distributed = _distributed()
+    with _connected(distributed, address) as client:
+        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        if count == 0:
+            raise InputError(f"--scheduler {address}: has no workers; start some and run again")
+        tasks = [
+            client.submit(make_run, build, run, folder, pure=False, retries=3)
+            for run in runs_of(pieces, count)
+        ]
+        try:
+            _gather(distributed.as_completed(tasks), tally, advance)
+        except (distributed.KilledWorker, distributed.CancelledError) as error:
+            raise WorldError(
+                f"--scheduler {address}: its workers were lost ({error}); give --resume to go on"
+            ) from error
+        finally:
+            client.cancel(tasks)
+
+
+def make_run(build: Build, pieces: Sequence[int], folder: Path) -> Tally:
+    """Make pieces in this process, whose model is built once; what a worker runs."""
+    with _building:
+        work = _built(build)
+    tally = Tally()
+    work.make_pieces(pieces, folder, tally=tally)
+    return tally
+
+
+@lru_cache(maxsize=1)
+def _built(build: Build) -> Work:
+    return build()
+
+
+def _gather(done: Any, tally: Tally, advance: Callable[[int], None]) -> None:
+    for task in done:
+        tally.add(task.result())
+        advance(tally.tiles)
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError(
+            "--scheduler: dask is not installed; pip install 'eo-contrast[cluster]'"
+        ) from error
+    return distributed
+
+
+def _connected(distributed: Any, address: str) -> Any:
+    try:
+        return distributed.Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"--scheduler {address}: no dask scheduler answers there ({error}); "
+            "give its address, as tcp://host:8786"
+        ) from error
