@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
-from eo_contrast.raster.meta import RasterMeta
+from eo_contrast.raster.meta import RasterMeta, moved_gcps
 from eo_contrast.raster.reader import Pixels, Source
 
 
@@ -69,25 +68,13 @@ class AreaSource:
 
 def cropped(meta: RasterMeta, region: Region) -> RasterMeta:
     """The metadata of the rectangle around a region: transform, GCPs and RPCs follow."""
-    gcps = tuple(
-        GroundControlPoint(
-            row=point.row - region.top,
-            col=point.col - region.left,
-            x=point.x,
-            y=point.y,
-            z=point.z,
-            id=point.id,
-            info=point.info,
-        )
-        for point in meta.gcps
-    )
     transform = meta.transform
     return replace(
         meta,
         height=region.bottom - region.top,
         width=region.right - region.left,
         transform=transform and transform @ transform.translation(region.left, region.top),
-        gcps=gcps,
+        gcps=moved_gcps(meta.gcps, -region.top, -region.left),
         rpcs=meta.rpcs and _moved(meta.rpcs, region),
     )
 

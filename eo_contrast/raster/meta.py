@@ -7,6 +7,7 @@ tables, masks, tags), so everything is carried by name here.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,7 +145,7 @@ def what_is_lost(meta: RasterMeta, found: RasterMeta) -> tuple[str, ...]:
     for name in sorted(COMPARED):
         wanted, held = (_comparable(name, one) for one in (meta, found))
         if wanted != held:
-            lost.append(f"{name.replace('_', ' ')} {held} where {wanted} was to be")
+            lost.append(f"{name.replace('_', ' ')} {_short(held)}, not {_short(wanted)}")
     return tuple(lost)
 
 
@@ -178,18 +179,7 @@ def as_picture(meta: RasterMeta, bands_out: tuple[str, ...], *, dtype: str) -> R
 def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
     """The same ground on ``height`` x ``width`` pixels: transform, GCPs and RPCs follow."""
     down, across = meta.height / height, meta.width / width
-    gcps = tuple(
-        GroundControlPoint(
-            row=point.row / down,
-            col=point.col / across,
-            x=point.x,
-            y=point.y,
-            z=point.z,
-            id=point.id,
-            info=point.info,
-        )
-        for point in meta.gcps
-    )
+    gcps = tuple(_gcp_at(point, point.row / down, point.col / across) for point in meta.gcps)
     transform = meta.transform
     return replace(
         meta,
@@ -199,6 +189,18 @@ def on_grid(meta: RasterMeta, height: int, width: int) -> RasterMeta:
         gcps=gcps,
         rpcs=meta.rpcs and _scaled_rpcs(meta.rpcs, down, across),
     )
+
+
+def pixels_are_points(meta: RasterMeta) -> bool:
+    """Whether the raster says that its pixels stand for points, not for areas."""
+    return meta.tags.get("", {}).get("AREA_OR_POINT") == "Point"
+
+
+def moved_gcps(
+    gcps: Sequence[GroundControlPoint], down: float, right: float
+) -> tuple[GroundControlPoint, ...]:
+    """The same points at other rows and columns."""
+    return tuple(_gcp_at(point, point.row + down, point.col + right) for point in gcps)
 
 
 def chosen_bands(meta: RasterMeta, indexes: Sequence[int]) -> RasterMeta:
@@ -281,6 +283,16 @@ def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     return (height, width) if known else None
 
 
+def _gcp_at(point: GroundControlPoint, row: float, column: float) -> GroundControlPoint:
+    return GroundControlPoint(
+        row=row, col=column, x=point.x, y=point.y, z=point.z, id=point.id, info=point.info
+    )
+
+
+def _short(value: Any) -> str:
+    return textwrap.shorten(str(value), 120, placeholder=" ...")
+
+
 def _comparable(name: str, meta: RasterMeta) -> Any:
     """A field in a form that is equal where a GeoTIFF means the same."""
     value = getattr(meta, name)
@@ -295,12 +307,16 @@ def _comparable(name: str, meta: RasterMeta) -> Any:
     if name in ("crs", "gcps_crs"):
         return value or None
     if name == "colormap":
-        return value and {key: rgba[:3] for key, rgba in value.items()}
+        # A TIFF holds no transparency there, and as many entries as the type has values.
+        return value and {key: rgba[:3] for key, rgba in value.items() if any(rgba[:3])}
     if name == "band_tags":
         return [band for band in value if band]
     if name == "tags":
         plain = {k: v for k, v in value.get("", {}).items() if k != "AREA_OR_POINT"}
         return {**value, "": plain}
+    if name == "colorinterp":
+        # A TIFF's first band is grey where nothing else is said.
+        return [ColorInterp.gray if i == 0 and not c.value else c for i, c in enumerate(value)]
     if name in ("descriptions", "units"):
         return [text or None for text in value] or [None] * meta.count
     return value
@@ -361,7 +377,12 @@ def _set_tags(dataset: Any, domain: str, tags: Mapping[str, str], band: int = 0)
     # Keys as a dict, not as keyword arguments alone: a tag may be called 'ns' or 'bidx'.
     reserved = {"ns", "bidx"}
     plain = {key: value for key, value in tags.items() if key not in reserved}
-    if domain:
+    if domain.startswith("xml:"):
+        # One string, which rasterio reads under the domain's name and would write with it; GDAL
+        # joins what stands before and after the first "=" again.
+        before, _, after = tags[domain].partition("=")
+        dataset.update_tags(band, ns=domain, **{before: after})
+    elif domain:
         dataset.update_tags(band, ns=domain, **plain)
     else:
         dataset.update_tags(band, **plain)

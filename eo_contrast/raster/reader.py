@@ -22,7 +22,7 @@ from eo_contrast.raster.location import REMOTE_OPTIONS, Location
 from eo_contrast.raster.meta import RasterMeta, read_meta
 
 LARGEST_BLOCK_ROW_BYTES = 1 << 30
-BLOCK_CACHE_MIB = 128
+BLOCK_CACHE_BYTES = 128 << 20  # rasterio gives whole numbers on as bytes
 # With many bands a rasterio read of all at once costs no more, but the metadata of tens
 # of thousands does; no sensor has as many.
 MOST_BANDS = 4096
@@ -124,7 +124,7 @@ def open_raster(path: Location) -> Iterator[tuple[Any, RasterMeta]]:
         InputError: no such file, not a raster, only subdatasets, complex samples, or a
             size that its blocks make unreadable in bounded memory.
     """
-    options: dict[str, Any] = {"GDAL_CACHEMAX": BLOCK_CACHE_MIB, "GDAL_TIFF_INTERNAL_MASK": True}
+    options: dict[str, Any] = {"GDAL_CACHEMAX": BLOCK_CACHE_BYTES, "GDAL_TIFF_INTERNAL_MASK": True}
     if not isinstance(path, Path):
         options |= REMOTE_OPTIONS
     elif not path.exists():

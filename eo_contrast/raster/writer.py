@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,15 +22,19 @@ from eo_contrast.files import whole_file
 from eo_contrast.raster.meta import (
     RasterMeta,
     common_nodata,
+    moved_gcps,
+    pixels_are_points,
     read_meta,
     what_is_lost,
     write_meta,
 )
 from eo_contrast.raster.pieces import BLOCK, checksum, in_pieces, piece_count, piece_rows
 from eo_contrast.raster.reader import Pixels, unplaced_silently
+from eo_contrast.raster.tiff_tags import read_metadata_text, replace_metadata_text
 
 Format = Literal["cog", "gtiff"]
 NO_MASK = np.ones((), dtype=bool)
+ROOM_TAG = "EO_CONTRAST_ROOM"
 BEST_COMPRESSION = 50
 """Maps rarely shrink more; a raster that needs it to fit the disk is refused at once."""
 
@@ -62,7 +68,12 @@ def write_raster(
         try:
             plain, finished = scratch / "strips.tif", scratch / "finished.tif"
             profile = _creation_options(meta, compat=compat, final=format == "gtiff")
-            checksums = _write_plain(plain, meta, strips, profile, masked=masked)
+            room = _room_for_domains(meta) if format == "cog" else {}
+            # GDAL moves the GCPs of a raster of points by half a pixel whenever it reads them.
+            reads = 2 if format == "cog" else 1
+            moved = replace(meta, gcps=moved_gcps(meta.gcps, -reads / 2, -reads / 2))
+            stored = moved if pixels_are_points(meta) else meta
+            checksums = _write_plain(plain, stored, strips, profile, masked=masked, tags=room)
             if format == "cog":
                 _finish_cog(plain, finished, meta, compat=compat)
             else:
@@ -96,6 +107,7 @@ def _write_plain(
     profile: dict[str, Any],
     *,
     masked: bool,
+    tags: Mapping[str, str],
 ) -> list[int]:
     """Write whole rows of blocks, each once; returns their checksums.
 
@@ -109,6 +121,8 @@ def _write_plain(
         rasterio.open(path, "w", **profile) as dataset,
     ):
         write_meta(dataset, meta)
+        if tags:
+            dataset.update_tags(**tags)
         for piece, pixels in enumerate(in_pieces(strips)):
             window = Window(0, piece * BLOCK, meta.width, pixels.valid.shape[0])
             dataset.write(pixels.values, window=window)
@@ -175,13 +189,27 @@ def _finish_cog(strips: Path, finished: Path, meta: RasterMeta, *, compat: bool)
             BLOCKSIZE=BLOCK,
             RESAMPLING="MODE" if classes else "AVERAGE",
             BIGTIFF="IF_SAFER",
-            **({"COPY_SRC_MDD": "YES"} if _has_own_domains(meta) else {}),
         )
+    if _has_own_domains(meta):
+        _keep_domains(strips, finished)
+
+
+def _room_for_domains(meta: RasterMeta) -> dict[str, str]:
+    """A tag whose place in a copy is given to the domains that GDAL does not copy."""
+    if not _has_own_domains(meta):
+        return {}
+    domains = [meta.tags, *meta.band_tags]
+    text = sum(len(str(tags).encode()) for of in domains for tags in of.values())
+    # Escaped text grows up to sixfold, and each item has its wrapping.
+    return {ROOM_TAG: "x" * (6 * text + 200 * sum(len(t) for of in domains for t in of.values()))}
+
+
+def _keep_domains(plain: Path, copy: Path) -> None:
+    text = read_metadata_text(plain)
+    replace_metadata_text(copy, re.sub(f'<Item name="{ROOM_TAG}">x*</Item>', "", text))
 
 
 def _has_own_domains(meta: RasterMeta) -> bool:
-    # GDAL's copy drops tag domains without COPY_SRC_MDD, and with it the bands' plain tags,
-    # so it is asked for only where there is a domain to lose.
     return any(domain for tags in (meta.tags, *meta.band_tags) for domain in tags)
 
 

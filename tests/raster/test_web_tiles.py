@@ -573,7 +573,7 @@ def test_a_full_disk_is_a_world_error(tmp_path, kind, write, room):
 
 def test_memory_grows_with_the_number_of_zooms_only(tmp_path):
     peaks, zooms = [], []
-    for side in (256, 1024):
+    for side in (128, 512):
         values = np.full((3, side, side), 9, np.uint8)
         raster = write_raster(tmp_path / f"{side}.tif", values, **UTM_10M)
         tracemalloc.start()
@@ -630,6 +630,20 @@ def test_a_raster_that_is_no_picture_is_refused(tmp_path, bands, dtype, words):
         write_xyz(raster, tmp_path / "out")
     with pytest.raises(InputError, match=words):
         write_png(raster, tmp_path / "a.png")
+
+
+def test_a_damaged_raster_is_refused_in_one_line(tmp_path):
+    raster = write_raster(tmp_path / "a.tif", random_values(3, 300, 300), **UTM_10M)
+    raster.write_bytes(raster.read_bytes()[:100_000])
+    with pytest.raises(InputError, match=r"a\.tif: pixels cannot be read"):
+        write_xyz(raster, tmp_path / "out")
+
+
+def test_a_zoom_with_more_pixels_than_gdal_counts_is_refused(tmp_path):
+    profile = {"crs": "EPSG:4326", "transform": Affine(1, 0, 5, 0, -1, 50)}
+    raster = write_raster(tmp_path / "a.tif", random_values(1, 9, 9), **profile)
+    with pytest.raises(InputError, match="choose a shallower zoom"):
+        write_xyz(raster, tmp_path / "out", zoom=30)
 
 
 @pytest.mark.parametrize("zoom", [-1, 31])
