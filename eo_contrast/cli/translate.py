@@ -43,11 +43,22 @@ from eo_contrast.errors import InputError, WorldError
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["cog", "gtiff"]),
+    type=click.Choice(["cog", "gtiff", "png", "xyz", "mbtiles", "pmtiles"]),
     default="cog",
     show_default=True,
-    help="cog has overviews and opens fast over a network.",
+    help="cog has overviews and opens fast over a network; xyz, mbtiles and pmtiles are web-map "
+    "tiles, png has a world file beside it.",
 )
+@click.option(
+    "--vector",
+    type=click.Path(path_type=Path),
+    help="Also write the map's classes as polygons: .gpkg, .geojson, .parquet or .fgb.",
+)
+@click.option(
+    "--palette",
+    help="Map style whose colours are the classes of --vector [default: the model's own].",
+)
+@click.option("--stac/--no-stac", default=True, help="Write a STAC Item beside the raster.")
 @click.option("--compat", is_flag=True, help="Write files that GDAL of ten years ago opens.")
 @click.option(
     "--grid",
@@ -98,8 +109,11 @@ def command(
     workers: int,
     scheduler: str | None,
     shard: str | None,
-    file_format: Literal["cog", "gtiff"],
+    file_format: Literal["cog", "gtiff", "png", "xyz", "mbtiles", "pmtiles"],
     compat: bool,
+    vector: Path | None,
+    palette: str | None,
+    stac: bool,
     report: Path | None,
     truth: Path | None,
     output: Output,
@@ -132,13 +146,21 @@ def command(
         translate_raster,
         model=model,
         options=TranslateOptions(**choices),
-        finish=Finish(format=file_format, compat=compat),
+        finish=Finish(
+            format=file_format,
+            compat=compat,
+            stac=stac,
+            vector=str(vector) if vector else None,
+            colours=_colours(vector, palette, model),
+        ),
         runner=runner,
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
         quiet=output.quiet,
     )
+    if vector is not None and sources is not None:
+        raise InputError(f"--vector: is the file of one raster, but {source} names several")
     if sources is None:
         if truth is not None:
             plan = translate_one(located(source), out, dry_run=True, quiet=True)
@@ -187,6 +209,19 @@ def _check_truth(truth: Path, source: Any, model: Any, plan: dict[str, Any]) -> 
     _palette_of(model)
     size = {"height": plan["height"], "width": plan["width"]}
     refuse_unfit_truth(truth, source, Path(plan["output"]), **size, copies=model.card is None)
+
+
+def _colours(vector: Path | None, palette: str | None, model: Any) -> Any:
+    if vector is None:
+        if palette is not None:
+            raise InputError(f"--palette {palette}: tells the classes of --vector; give it too")
+        return None
+    from eo_contrast.evaluate.map_agreement import load_palette
+
+    name = palette or (model.card.palette if model.card else None)
+    if name is None:
+        raise InputError(f"--vector {vector}: the model names no map style; give --palette NAME")
+    return load_palette(name).classes
 
 
 def _palette_of(model: Any) -> Any:

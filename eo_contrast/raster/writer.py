@@ -29,7 +29,7 @@ from eo_contrast.raster.meta import (
     write_meta,
 )
 from eo_contrast.raster.pieces import BLOCK, checksum, in_pieces, piece_count, piece_rows
-from eo_contrast.raster.reader import Pixels, unplaced_silently
+from eo_contrast.raster.reader import BLOCK_CACHE_BYTES, Pixels, unplaced_silently
 from eo_contrast.raster.tiff_tags import read_metadata_text, replace_metadata_text
 
 Format = Literal["cog", "gtiff"]
@@ -116,7 +116,7 @@ def _write_plain(
     """
     checksums = []
     with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_CACHEMAX=BLOCK_CACHE_BYTES),
         unplaced_silently(),
         rasterio.open(path, "w", **profile) as dataset,
     ):
@@ -177,7 +177,10 @@ def _creation_options(meta: RasterMeta, *, compat: bool, final: bool) -> dict[st
 
 def _finish_cog(strips: Path, finished: Path, meta: RasterMeta, *, compat: bool) -> None:
     classes = meta.colormap is not None
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), unplaced_silently():
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_CACHEMAX=BLOCK_CACHE_BYTES),
+        unplaced_silently(),
+    ):
         rasterio.shutil.copy(
             str(strips),
             str(finished),

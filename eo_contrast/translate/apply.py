@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def translate_raster(
             journal.remove()
         journal.begin(
             _key(source, model, options, finish, job),
-            record_of(job.meta, finish),
+            record_of(job.meta, finish, changed=_changed(source)),
             goes_on=resume or runner.shard is not None,
         )
         try:
@@ -266,6 +267,12 @@ def _identity(source: Location) -> str:
         return source
     facts = source.stat()
     return f"{source.resolve()} ({facts.st_size} bytes, changed {facts.st_mtime_ns})"
+
+
+def _changed(source: Location) -> datetime | None:
+    if not isinstance(source, Path):
+        return None
+    return datetime.fromtimestamp(int(source.stat().st_mtime), UTC)
 
 
 def _digest(what: Any) -> str:
