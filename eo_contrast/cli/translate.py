@@ -121,8 +121,12 @@ def command(
 ) -> None:
     """Turn SOURCE, a raster, into OUT, a map on the same grid, by MODEL.
 
-    SOURCE may be a file, an http(s) address or a /vsi path of GDAL; or a folder or a quoted
-    glob of rasters, or a folder of z/x/y tiles: then OUT is a folder.
+    SOURCE may be a file, an http(s) address or a /vsi path of GDAL. It may be a folder, a
+    quoted glob or a catalogue of rasters: then OUT is a folder. A folder of z/x/y or quadkey
+    tiles becomes one raster where OUT is a file or the format is xyz.
+
+    A run that was stopped goes on with --resume; OUT is the same to the byte however it was
+    made.
 
     \b
     Example:
@@ -133,12 +137,12 @@ def command(
     from eo_contrast.raster.location import located
     from eo_contrast.training.loop import resolve_device
     from eo_contrast.translate.apply import translate_raster
-    from eo_contrast.translate.finish import Finish
+    from eo_contrast.translate.finish import SUFFIXES, Finish
     from eo_contrast.translate.job import TranslateOptions
     from eo_contrast.translate.many import find_sources, translate_many
     from eo_contrast.translate.tile_models import load_tile_model
 
-    sources = find_sources(source)
+    sources = None if _is_mosaic(source, out, file_format) else find_sources(source)
     _check_report(source, report, truth, single=sources is None, overwrite=overwrite)
     runner = _runner(workers, scheduler, shard, report=report)
     model = load_tile_model(model_name, torch.device(resolve_device(device)))
@@ -171,7 +175,15 @@ def command(
             output.say(f"{report}: written; open it in a browser")
     else:
         folder = Path(source) if Path(source).is_dir() else None
-        result = translate_many(sources, out, translate_one, overwrite=overwrite, root=folder)
+        result = translate_many(
+            sources,
+            out,
+            translate_one,
+            overwrite=overwrite,
+            resume=resume,
+            suffix=SUFFIXES[file_format][0],
+            root=folder,
+        )
     output.emit(result)
     output.show(_in_words(result, dry_run=dry_run))
     failed = result.get("failed", [])
@@ -179,6 +191,12 @@ def command(
         click.echo(f"{failure['path']}: not translated: {failure['error']}", err=True)
     if failed:
         raise WorldError(f"{source}: {len(failed)} of {len(sources or [])} rasters failed")
+
+
+def _is_mosaic(source: str, out: Path, file_format: str) -> bool:
+    """A folder of tiles that is to become one raster, or tiles again."""
+    one = out.suffix.lower() in (".tif", ".tiff", ".png", ".mbtiles", ".pmtiles")
+    return Path(source).is_dir() and (one or file_format == "xyz")
 
 
 def _check_report(
@@ -190,8 +208,8 @@ def _check_report(
         raise InputError("--truth is shown on the page of --report; give --report FILE.html too")
     if report is None:
         return
-    if not single:
-        raise InputError(f"--report: is the page of one raster, but {source} names several")
+    if not single or Path(source).is_dir():
+        raise InputError(f"--report: is the page of one raster, but {source} is a folder of them")
     if report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{report}: the page is HTML; give a name that ends in .html")
     if truth is not None and not truth.exists():

@@ -98,7 +98,7 @@ class Journal:
 
     def finished(self) -> dict[int, Path]:
         """Files of the finished pieces, by number."""
-        return finished_pieces(self.pieces)
+        return finished_pieces(self.pieces) if self.pieces.is_dir() else {}
 
     def write_statistics(self, statistics: Mapping[str, Tensor]) -> None:
         """Keep the scene's statistics, unless another process was faster.

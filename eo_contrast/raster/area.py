@@ -369,7 +369,8 @@ def _pixels(points: Points, grid: Grid) -> Points:
     a, b, c, d, e, f = (~grid.transform)[:6]
     x, y = points.T
     # Not as a matrix product, whose rounding may differ from row to row.
-    return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+    pixels: Points = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+    return pixels
 
 
 def _moved(points: Points, source: CRS, target: CRS, *, strict: bool = True) -> Points:

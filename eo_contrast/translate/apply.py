@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,8 @@ import rasterio
 import torch
 
 import eo_contrast
-from eo_contrast.errors import InputError, Interrupted, WorldError
-from eo_contrast.files import refuse_existing
+from eo_contrast.errors import InputError, Interrupted, WorldError, disk_errors_named
+from eo_contrast.files import refuse_existing, whole_file
 from eo_contrast.inference.journal import STATISTICS_FILE, Journal
 from eo_contrast.inference.shard import Shard, in_processes, on_cluster
 from eo_contrast.inference.statistics import sample_tiles
@@ -28,6 +29,7 @@ from eo_contrast.progress import Advance, progress
 from eo_contrast.raster.location import Location
 from eo_contrast.raster.pieces import piece_count
 from eo_contrast.raster.reader import open_raster
+from eo_contrast.raster.web_tiles import tile_folder_mosaic
 from eo_contrast.raster.writer import refuse_small_disk
 from eo_contrast.training.log import peak_rss_mib
 from eo_contrast.translate.finish import (
@@ -72,6 +74,8 @@ def translate_raster(
 ) -> dict[str, Any]:
     """Translate one raster into ``out``, which appears whole or not at all.
 
+    A folder of web-map tiles is one raster, all its tiles together.
+
     Finished pieces lie beside ``out`` until it is there; after a kill, ``resume`` goes on
     from them, and the result is the same to the byte.
 
@@ -84,36 +88,24 @@ def translate_raster(
     began = time.perf_counter()
     refuse_unfit_output(out, finish, overwrite=overwrite)
     _refuse_same(source, out)
-    with open_raster(source) as (dataset, found):
-        meta, placed = placed_by_name(found, source)
-        job = prepare_job(dataset, meta, model, options, source)
-    if not quiet:
-        for remark in (*placed, *job.remarks):
-            print(f"{source}: {remark}", file=sys.stderr)
-    finish = replace(finish, masked=job.plan.may_be_invalid)
-    refuse_small_disk(out, job.meta)
-    summary = _summary(out, job)
-    if dry_run:
-        return summary
     tally = Tally()
-    with _resumable(out):
+    with _resumable(out), _as_raster(source, out) as raster:
+        job = _prepared(raster, model, options, quiet=quiet)
+        finish = replace(finish, masked=job.plan.may_be_invalid)
+        refuse_small_disk(out, job.meta)
+        summary = _summary(out, job)
+        if dry_run:
+            return summary
         journal = Journal(out)
         if overwrite and not resume and runner.shard is None:
             journal.remove()
-        journal.begin(
-            _key(source, model, options, finish, job),
-            record_of(job.meta, finish, changed=_changed(source)),
-            goes_on=resume or runner.shard is not None,
-        )
-        try:
+        key = _key(raster, model, options, finish, job)
+        record = record_of(job.meta, finish, changed=_changed(raster))
+        journal.begin(key, record, goes_on=resume or runner.shard is not None)
+        with _hopeless_forgotten(journal, runner):
             _make_pieces(journal, job, model, options, runner, tally, quiet=quiet)
             if runner.shard is None:
                 _finish(journal, tally, quiet=quiet)
-        except InputError:
-            # What is wrong with the input stays wrong: nothing to go on with.
-            if runner.shard is None:
-                journal.remove()
-            raise
     seconds = {"total": time.perf_counter() - began, **tally.seconds}
     return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
 
@@ -152,17 +144,67 @@ def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
 
 @contextmanager
 def _resumable(out: Path) -> Iterator[None]:
-    """Say how to go on when the run is stopped or the world fails."""
+    """Say how to go on when the run is stopped or the world fails; keep what is worth it."""
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted(
-            f"{out}: interrupted; give the same command with --resume to go on"
-        ) from error
+        raise Interrupted(f"{out}: interrupted; {_way_on(out)}") from error
     except WorldError as error:
-        if "--resume" in str(error):
-            raise
-        raise WorldError(f"{error}; --resume goes on from what is done") from error
+        way = _way_on(out)
+        raise (error if "--resume" in str(error) else WorldError(f"{error}; {way}")) from error
+
+
+def _way_on(out: Path) -> str:
+    journal = Journal(out)
+    if journal.exists() and not journal.finished():
+        journal.remove()
+    if journal.exists():
+        return "--resume goes on from what is done"
+    return "nothing was done yet"
+
+
+@contextmanager
+def _hopeless_forgotten(journal: Journal, runner: Runner) -> Iterator[None]:
+    """What is wrong with the input stays wrong: there is nothing to go on with."""
+    try:
+        yield
+    except InputError:
+        if runner.shard is None:
+            journal.remove()
+        raise
+
+
+@contextmanager
+def _as_raster(source: Location, out: Path) -> Iterator[Location]:
+    """The source itself; for a folder of tiles one raster of them all, kept while it is needed."""
+    if not isinstance(source, Path) or not source.is_dir():
+        yield source
+        return
+    folder = _mosaic_folder(out)
+    vrt = folder / f"{source.resolve().name}.vrt"
+    with disk_errors_named(out):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with whole_file(vrt) as partial:
+            tile_folder_mosaic(source, partial)
+        yield vrt
+    finally:
+        if not Journal(out).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mosaic_folder(out: Path) -> Path:
+    return out.with_name(f".{out.name}.mosaic")
+
+
+def _prepared(source: Location, model: Model, options: TranslateOptions, *, quiet: bool) -> Job:
+    with open_raster(source) as (dataset, found):
+        meta, placed = placed_by_name(found, source)
+        job = prepare_job(dataset, meta, model, options, source)
+    if not quiet:
+        for remark in (*placed, *job.remarks):
+            print(f"{source}: {remark}", file=sys.stderr)
+    return job
 
 
 def _make_pieces(
@@ -231,6 +273,7 @@ def _finish(journal: Journal, tally: Tally, *, quiet: bool) -> dict[str, Any]:
     run = journal.read()
     lost = finish_output(journal)
     journal.remove()
+    shutil.rmtree(_mosaic_folder(journal.output), ignore_errors=True)
     tally.timed("write", start)
     if not quiet:
         for what in lost:
@@ -265,6 +308,9 @@ def _key(
 def _identity(source: Location) -> str:
     if not isinstance(source, Path):
         return source
+    if source.suffix.lower() == ".vrt":
+        # Made anew at every start where it stands for a folder of tiles.
+        return f"{source.resolve()} ({hashlib.sha256(source.read_bytes()).hexdigest()})"
     facts = source.stat()
     return f"{source.resolve()} ({facts.st_size} bytes, changed {facts.st_mtime_ns})"
 

@@ -13,23 +13,25 @@ from typing import Any
 
 from eo_contrast.errors import EoContrastError, InputError
 from eo_contrast.files import refuse_existing
-from eo_contrast.raster.location import located
+from eo_contrast.raster.location import Location, file_name, located
 from eo_contrast.translate.apply import cost
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
 
-TranslateOne = Callable[[Path, Path], dict[str, Any]]
+TranslateOne = Callable[[Location, Path], dict[str, Any]]
 """Translates a source into an output; returns its summary."""
 
 
-def find_sources(source: str) -> list[Path] | None:
-    """The rasters that a folder or glob holds, sorted; None when ``source`` is one raster.
+def find_sources(source: str) -> list[Location] | None:
+    """The rasters that a folder, glob or catalogue holds; None when ``source`` is one raster.
 
-    Raises: InputError: the folder or glob holds no raster.
+    Raises: InputError: it holds no raster.
     """
     path = located(source)
     if isinstance(path, str):
         return None
+    if path.suffix.lower() == ".parquet":
+        return _rasters_of_catalogue(path)
     if path.is_dir():
         found = _rasters(path.iterdir()) or _rasters(path.rglob("*"))
     elif not path.exists() and glob.has_magic(source):
@@ -37,7 +39,7 @@ def find_sources(source: str) -> list[Path] | None:
         found = list(root.glob(str(path.relative_to(root))))
     else:
         return None
-    sources = sorted(file for file in found if file.is_file())
+    sources: list[Location] = sorted(file for file in found if file.is_file())
     if not sources:
         known = " ".join(sorted(RASTER_SUFFIXES))
         raise InputError(f"{source}: no raster here; looked for {known}")
@@ -45,29 +47,36 @@ def find_sources(source: str) -> list[Path] | None:
 
 
 def translate_many(
-    sources: Sequence[Path],
+    sources: Sequence[Location],
     out: Path,
     translate_one: TranslateOne,
     *,
     overwrite: bool,
+    resume: bool = False,
+    suffix: str = ".tif",
     root: Path | None = None,
 ) -> dict[str, Any]:
-    """Translate each source into ``out``, as ``.tif`` at its place below ``root``.
+    """Translate each source into ``out``, at its place below ``root``.
 
     Args:
+        resume: go on with a run that was interrupted: what is there is kept.
+        suffix: of the outputs' names.
         root: the folder that holds all sources; None: the deepest that does.
 
-    Returns: output, files (a summary each), failed ({path, error} each), and over all files
-        what :func:`translate_raster` tells of one, width and height apart.
+    Returns: output, files (a summary each), failed ({path, error} each), kept (paths that were
+        there already), and over all files what :func:`translate_raster` tells of one, width and
+        height apart.
     Raises: InputError: ``out`` exists, is a file, or two sources share a name.
     """
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite or resume)
     if out.is_file():
         raise InputError(f"{out}: is a file; many rasters need a folder to go to")
-    root = root or Path(os.path.commonpath([source.parent for source in sources]))
-    outputs = _output_names(sources, root, out)
-    files, failed = [], []
+    outputs = _output_names(sources, root, out, suffix)
+    files, failed, kept = [], [], []
     for source, output in zip(sources, outputs, strict=True):
+        if resume and output.exists():
+            kept.append(str(output))
+            continue
         try:
             files.append(translate_one(source, output))
         except EoContrastError as error:
@@ -76,6 +85,7 @@ def translate_many(
         "output": str(out),
         "files": files,
         "failed": failed,
+        "kept": kept,
         "tiles": sum(file["tiles"] for file in files),
         "megapixels": round(sum(file["megapixels"] for file in files), 6),
         **_cost_of_all(files),
@@ -97,10 +107,33 @@ def _rasters(files: Iterable[Path]) -> list[Path]:
     return [file for file in files if file.suffix.lower() in RASTER_SUFFIXES and file.is_file()]
 
 
-def _output_names(sources: Sequence[Path], root: Path, out: Path) -> list[Path]:
-    owner: dict[str, Path] = {}
+def _rasters_of_catalogue(path: Path) -> list[Location]:
+    """What the column ``href`` of a catalogue names, each once, in the catalogue's order."""
+    from pyarrow import ArrowException, parquet
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a catalogue, or a raster")
+    try:
+        table = parquet.read_table(path, columns=["href"])
+    except (ArrowException, OSError, KeyError) as error:
+        raise InputError(f"{path}: not a catalogue that can be read ({error})") from error
+    if "href" not in table.column_names or not table.num_rows:
+        raise InputError(f"{path}: no rows with an href; give a catalogue that ingest made")
+    found = [located(text) for text in dict.fromkeys(table.column("href").to_pylist()) if text]
+    return [path.parent / one if isinstance(one, Path) else one for one in found]
+
+
+def _output_names(
+    sources: Sequence[Location], root: Path | None, out: Path, suffix: str
+) -> list[Path]:
+    paths = [source for source in sources if isinstance(source, Path)]
+    if root is None and len(paths) == len(sources):
+        root = Path(os.path.commonpath([source.parent for source in paths]))
+    owner: dict[str, Location] = {}
     for source in sources:
-        name = source.relative_to(root).with_suffix(".tif").as_posix()
+        inside = isinstance(source, Path) and root is not None
+        place = source.relative_to(root) if inside else Path(file_name(source))  # type: ignore
+        name = place.with_suffix(suffix).as_posix()
         if name in owner:
             raise InputError(
                 f"{source}: would be written to the same {name} as {owner[name]}; "

@@ -100,7 +100,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_a_folder(tmp_path, folder):
     result = run(folder, tmp_path / "maps", "--json")
     assert result.exit_code == 0
-    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == ["a.tif", "c.tif"]
+    assert sorted(file.name for file in (tmp_path / "maps").glob("*.tif")) == ["a.tif", "c.tif"]
     told = json.loads(result.stdout)
     assert (len(told["files"]), told["failed"], told["tiles"]) == (2, [], 2)
 
@@ -109,7 +109,7 @@ def test_a_broken_raster_is_reported_and_the_others_are_done(tmp_path, folder):
     (folder / "b.tif").write_text("sign in to continue")
     result = run(folder, tmp_path / "maps", "--json")
     assert result.exit_code == 1
-    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == ["a.tif", "c.tif"]
+    assert sorted(file.name for file in (tmp_path / "maps").glob("*.tif")) == ["a.tif", "c.tif"]
     assert json.loads(result.stdout)["failed"][0]["path"].endswith("b.tif")
     assert "1 of 3 rasters failed" in result.stderr
 
@@ -117,7 +117,7 @@ def test_a_broken_raster_is_reported_and_the_others_are_done(tmp_path, folder):
 def test_a_glob_takes_what_it_matches(tmp_path, folder):
     result = run(folder / "a*.tif", tmp_path / "maps")
     assert result.exit_code == 0
-    assert [file.name for file in (tmp_path / "maps").iterdir()] == ["a.tif"]
+    assert [file.name for file in (tmp_path / "maps").glob("*.tif")] == ["a.tif"]
 
 
 def test_a_folder_of_tiles_becomes_one_whose_tiles_lie_where_their_names_say(tmp_path):
@@ -128,7 +128,7 @@ def test_a_folder_of_tiles_becomes_one_whose_tiles_lie_where_their_names_say(tmp
     result = run(tmp_path / "tiles", tmp_path / "maps")
     assert result.exit_code == 0, result.stderr
     out = tmp_path / "maps" / "16" / "10493"
-    assert sorted(file.name for file in out.iterdir()) == ["22826.tif", "22827.tif"]
+    assert sorted(file.name for file in out.glob("*.tif")) == ["22826.tif", "22827.tif"]
     with rasterio.open(out / "22826.tif") as upper, rasterio.open(out / "22827.tif") as lower:
         assert upper.crs.to_epsg() == lower.crs.to_epsg() == 3857
         assert upper.bounds.left == lower.bounds.left

@@ -1,0 +1,194 @@
+"""The same bytes however it is run: processes, shards, a dask cluster, killed and resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from raster_factory import UTM_10M, write_raster
+
+from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
+from eo_contrast.training.card import Card, save_model
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HEIGHT, WIDTH = 2300, 300  # five pieces
+TILES = ("--tile", "256", "--quiet", "--no-stac")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    net = ResnetGenerator(GeneratorConfig(width=4, blocks=1))
+    folder = tmp_path_factory.mktemp("model")
+    save_model(net, Card(architecture=net.config), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] / 20
+    waves = [np.sin(rows + columns), np.cos(rows), np.sin(columns)]
+    values = (127 + 100 * np.stack(waves)).astype(np.uint8)
+    values[:, 600:700, 50:90] = 0
+    return write_raster(tmp_path_factory.mktemp("scene") / "a.tif", values, nodata=0, **UTM_10M)
+
+
+@pytest.fixture(scope="module")
+def expected(scene: Path, model: Path) -> bytes:
+    out = scene.parent / "expected.tif"
+    translated(scene, out, model)
+    return out.read_bytes()
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "eo_contrast", *map(str, words)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", **more}
+
+
+def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), env=environment(**more), capture_output=True, text=True, timeout=240
+    )
+
+
+def translated(scene: Path, out: Path, model: Path, *words: str, **more: str) -> None:
+    done = run("translate", scene, out, "--model", model, *TILES, *words, **more)
+    assert done.returncode == 0, done.stderr
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_two_processes(scene: Path, model: Path, expected: bytes, tmp_path: Path) -> None:
+    translated(scene, tmp_path / "b.tif", model, "--workers", "2")
+    assert (tmp_path / "b.tif").read_bytes() == expected
+    assert names(tmp_path) == ["b.tif"]
+
+
+def test_shards_of_an_array_and_merge(
+    scene: Path, model: Path, expected: bytes, tmp_path: Path
+) -> None:
+    out = tmp_path / "b.tif"
+    translated(scene, out, model, "--shard", "2/3")
+    lacking = run("merge", out)
+    assert lacking.returncode == 2
+    assert lacking.stderr.startswith(f"error: {out}: 3 of 5 pieces are missing")
+    for task in ("5", "7"):  # numbers 0 and 2 of an array 5-7; the run above was number 2 of 3
+        slurm = {"ID": task, "COUNT": "3", "MIN": "5"}
+        array = {f"SLURM_ARRAY_TASK_{key}": value for key, value in slurm.items()}
+        translated(scene, out, model, **array)
+    translated(scene, out, model, "--shard", "1/3")
+    assert run("merge", out).returncode == 0
+    assert out.read_bytes() == expected
+    assert names(tmp_path) == ["b.tif"]
+
+
+def killed_midway(out: Path, *words: str | Path, by: int = signal.SIGKILL) -> int:
+    """Start a command, kill it when the first piece is there; its exit code."""
+    process = subprocess.Popen(
+        command(*words), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    pieces = out.with_name(f".{out.name}.parts") / "pieces"
+    end = time.monotonic() + 120
+    while not list(pieces.glob("*.tif")) and time.monotonic() < end:
+        time.sleep(0.005)
+    process.send_signal(by)
+    return process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_killed_goes_on_with_resume(
+    scene: Path, model: Path, expected: bytes, tmp_path: Path, by: int
+) -> None:
+    out = tmp_path / "b.tif"
+    words = ("translate", scene, out, "--model", model, *TILES)
+    assert killed_midway(out, *words, by=by) == (75 if by == signal.SIGTERM else -by)
+    assert not out.exists()
+    refused = run(*words)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    other = run(*words, "--resume", "--overlap", "64")
+    assert other.returncode == 2
+    assert "--overlap None, this one 64" in other.stderr
+    assert run(*words, "--resume").returncode == 0
+    assert out.read_bytes() == expected
+    assert names(tmp_path) == ["b.tif"]
+
+
+@contextmanager
+def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two worker processes on this machine."""
+    file = folder / "scheduler.json"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    dask += ["--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
+    worker += ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    processes = [subprocess.Popen(dask, cwd=folder, **quiet)]
+    try:
+        end = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        processes += [subprocess.Popen(worker, cwd=folder, **quiet) for _ in range(2)]
+        import distributed
+
+        with distributed.Client(scheduler_file=str(file), timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        yield address, processes[1:]
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+def test_a_dask_cluster_one_of_whose_workers_dies(
+    scene: Path, model: Path, expected: bytes, tmp_path: Path
+) -> None:
+    place = tmp_path / "cluster"
+    place.mkdir()
+    out = tmp_path / "b.tif"
+    with dask_cluster(place) as (address, workers):
+        translated(scene, tmp_path / "a.tif", model, "--scheduler", address)
+        words = ("translate", scene, out, "--model", model, *TILES, "--scheduler", address)
+        running = subprocess.Popen(command(*words), env=environment())
+        pieces = tmp_path / ".b.tif.parts" / "pieces"
+        end = time.monotonic() + 120
+        while not list(pieces.glob("*.tif")) and time.monotonic() < end:
+            time.sleep(0.005)
+        workers[0].kill()
+        assert running.wait(timeout=120) == 0
+    assert (tmp_path / "a.tif").read_bytes() == expected
+    assert out.read_bytes() == expected
+    assert names(tmp_path) == ["a.tif", "b.tif", "cluster"]
+
+
+def test_a_scheduler_that_is_not_there_is_named(scene: Path, model: Path, tmp_path: Path) -> None:
+    words = ("translate", scene, tmp_path / "b.tif", "--model", model)
+    done = run(*words, "--scheduler", "tcp://127.0.0.1:9", "--quiet")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --scheduler tcp://127.0.0.1:9: no dask scheduler")
+    assert names(tmp_path) == []
+
+
+def test_the_scene_is_not_one_colour(expected: bytes) -> None:
+    with rasterio.MemoryFile(expected) as memory, memory.open() as dataset:
+        assert dataset.read().std() > 5
+        assert (dataset.dataset_mask() == 0).sum() == 100 * 40
