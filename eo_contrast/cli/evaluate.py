@@ -105,7 +105,7 @@ def _score_model(
 
     from eo_contrast.data.image_pairs import find_image_pairs
     from eo_contrast.progress import progress
-    from eo_contrast.training.loop import resolve_device
+    from eo_contrast.training.device import resolve_device
     from eo_contrast.translate.score import palette_of, satellite_side_of, score_model
     from eo_contrast.translate.tile_models import load_tile_model
 

@@ -135,7 +135,7 @@ def command(
     import torch
 
     from eo_contrast.raster.location import located
-    from eo_contrast.training.loop import resolve_device
+    from eo_contrast.training.device import resolve_device
     from eo_contrast.translate.apply import translate_raster
     from eo_contrast.translate.finish import SUFFIXES, Finish
     from eo_contrast.translate.job import TranslateOptions

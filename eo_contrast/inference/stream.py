@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eo_contrast.inference.blend import Tile, blend_row, cut_row
 from eo_contrast.inference.plan import Plan, TileModel, padded_side
-from eo_contrast.raster.reader import Pixels, Source
+from eo_contrast.raster.reader import Pixels, Source, rows_of, stacked
 from eo_contrast.raster.windows import Span, owned, reflect_to
 
 OpenSource = Callable[[], AbstractContextManager[Source]]
@@ -53,7 +53,10 @@ def read_rows(
         for row in rows:
             start = time.perf_counter()
             fresh = source.read(max(row.start, held_stop), row.stop, 0, source.width)
-            held = fresh if held is None else _joined(held, row.start - held_stop, fresh)
+            if held is not None and row.start < held_stop:
+                held = stacked([rows_of(held, row.start - held_stop), fresh])
+            else:
+                held = fresh
             held_stop = row.stop
             tally.timed("read", start)
             yield row, held
@@ -110,16 +113,6 @@ def fill_invalid(pixels: Pixels) -> NDArray[np.float32]:
     known = pixels.values[:, pixels.valid].astype(np.float64)
     means = known.mean(axis=1) if known.size else np.zeros(len(values))
     return np.where(pixels.valid, values, means.astype(np.float32)[:, None, None])
-
-
-def _joined(above: Pixels, shared: int, below: Pixels) -> Pixels:
-    """The last ``-shared`` rows of ``above``, then ``below``."""
-    if shared == 0:
-        return below
-    return Pixels(
-        values=np.concatenate([above.values[:, shared:], below.values], axis=1),
-        valid=np.concatenate([above.valid[shared:], below.valid], axis=0),
-    )
 
 
 def _run_row(

@@ -25,7 +25,7 @@ from eo_contrast.progress import progress
 from eo_contrast.report.quickstart import quickstart_report
 from eo_contrast.synth.sat2map import Sat2mapPlan, write_sat2map
 from eo_contrast.training.describe import CONFIG_FILE
-from eo_contrast.training.loop import resolve_device
+from eo_contrast.training.device import resolve_device
 from eo_contrast.translate.apply import translate_raster
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.job import TranslateOptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rasterio.io import MemoryFile
 
 from eo_contrast.errors import WorldError, disk_errors_named
 from eo_contrast.files import flush_to_disk
-from eo_contrast.raster.reader import Pixels, unplaced_silently
+from eo_contrast.raster.reader import Pixels, all_valid, rows_of, stacked, unplaced_silently
 
 BLOCK = 512
 """Side of the output's blocks; a piece has as many rows."""
@@ -47,13 +47,13 @@ def in_pieces(strips: Iterable[Pixels]) -> Iterator[Pixels]:
         rows += strip.valid.shape[0]
         if rows < BLOCK:
             continue
-        joined = _joined(held)
+        joined = stacked(held)
         until = rows // BLOCK * BLOCK
         for top in range(0, until, BLOCK):
-            yield _rows_of(joined, top, top + BLOCK)
-        held, rows = [_rows_of(joined, until, rows)], rows - until
+            yield rows_of(joined, top, top + BLOCK)
+        held, rows = [rows_of(joined, until, rows)], rows - until
     if rows:
-        yield _joined(held)
+        yield stacked(held)
 
 
 def write_piece(folder: Path, piece: int, pixels: Pixels, *, masked: bool) -> Path:
@@ -144,18 +144,5 @@ def _decoded(path: Path, *, masked: bool) -> Pixels:
     with unplaced_silently(), rasterio.open(path) as dataset:
         values = dataset.read()
         mask = dataset.read_masks(1) > 0 if masked else None
-    valid = np.ones(values.shape[1:], dtype=bool) if mask is None else mask
+    valid = all_valid(*values.shape[1:]) if mask is None else mask
     return Pixels(values=values, valid=valid)
-
-
-def _joined(parts: Sequence[Pixels]) -> Pixels:
-    if len(parts) == 1:
-        return parts[0]
-    return Pixels(
-        values=np.concatenate([part.values for part in parts], axis=1),
-        valid=np.concatenate([part.valid for part in parts], axis=0),
-    )
-
-
-def _rows_of(pixels: Pixels, top: int, bottom: int) -> Pixels:
-    return Pixels(values=pixels.values[:, top:bottom], valid=pixels.valid[top:bottom])

@@ -22,7 +22,7 @@ from eo_contrast.raster.location import REMOTE_OPTIONS, Location
 from eo_contrast.raster.meta import RasterMeta, read_meta
 
 LARGEST_BLOCK_ROW_BYTES = 1 << 30
-BLOCK_CACHE_BYTES = 128 << 20  # rasterio gives whole numbers on as bytes
+BLOCK_CACHE_BYTES = 64 << 20  # rasterio gives whole numbers on as bytes
 # With many bands a rasterio read of all at once costs no more, but the metadata of tens
 # of thousands does; no sensor has as many.
 MOST_BANDS = 4096
@@ -34,6 +34,26 @@ class Pixels:
 
     values: NDArray[Any]
     valid: NDArray[np.bool_]
+
+
+def all_valid(rows: int, columns: int) -> NDArray[np.bool_]:
+    """Validity where nothing is invalid: read-only, and without memory of its own."""
+    return np.broadcast_to(np.True_, (rows, columns))
+
+
+def stacked(parts: Sequence[Pixels]) -> Pixels:
+    """Parts below each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    values = np.concatenate([part.values for part in parts], axis=1)
+    if all(part.valid.strides == (0, 0) for part in parts):
+        return Pixels(values=values, valid=all_valid(*values.shape[1:]))
+    return Pixels(values=values, valid=np.concatenate([part.valid for part in parts], axis=0))
+
+
+def rows_of(pixels: Pixels, top: int, bottom: int | None = None) -> Pixels:
+    """Rows ``top .. bottom``; None: to the last."""
+    return Pixels(values=pixels.values[:, top:bottom], valid=pixels.valid[top:bottom])
 
 
 class Source(Protocol):
@@ -100,17 +120,22 @@ class RasterSource:
         window = Window(left, top, right - left, bottom - top)
         with _unreadable_named(self.name, f"rows {top} to {bottom - 1} cannot be read"):
             values = self._dataset.read(self._indexes, window=window, out_dtype=self._stored)
-            valid = np.ones(values.shape[1:], dtype=bool)
+            valid = self._presumed(values)
             if self._masked:
                 valid &= self._dataset.read_masks(self._indexes[0], window=window) > 0
             if self._alpha is not None:
                 valid &= self._dataset.read(self._alpha, window=window) > 0
-        if not self._own_mask_only:
+        if self.may_be_invalid and not self._own_mask_only:
             for band, nodata in zip(values, self._nodata, strict=True):
                 valid &= differs_from(band, nodata)
         if self._physical:
             values = (values * self._scales + self._offsets).astype(np.float32)
         return Pixels(values=values, valid=valid)
+
+    def _presumed(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        if not self.may_be_invalid:
+            return all_valid(*values.shape[1:])
+        return np.ones(values.shape[1:], dtype=bool)
 
 
 @contextmanager

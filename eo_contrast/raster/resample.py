@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eo_contrast.raster.reader import Pixels, Source
+from eo_contrast.raster.reader import Pixels, Source, rows_of, stacked
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def resample_strips(
     held_top = rows.needed(done, past)[0] if part else 0
     held: Pixels | None = None
     for strip in strips:
-        held = strip if held is None else _stack(held, strip)
+        held = strip if held is None else stacked([held, strip])
         bottom = held_top + held.valid.shape[0]
         ready = min(_ready_until(rows, done, bottom), past)
         if ready == done:
@@ -142,7 +142,7 @@ def resample_strips(
         done = ready
         if done < past:
             keep = rows.needed(done, done + 1)[0] - held_top
-            held = Pixels(values=held.values[:, keep:], valid=held.valid[keep:])
+            held = rows_of(held, keep)
             held_top += keep
 
 
@@ -166,13 +166,6 @@ def _ready_until(rows: AxisMap, done: int, bottom: int) -> int:
         else:
             high = middle
     return low
-
-
-def _stack(above: Pixels, below: Pixels) -> Pixels:
-    return Pixels(
-        values=np.concatenate([above.values, below.values], axis=1),
-        valid=np.concatenate([above.valid, below.valid], axis=0),
-    )
 
 
 def _apply(plane: NDArray[Any], rows: AxisMap, columns: AxisMap) -> NDArray[np.float64]:

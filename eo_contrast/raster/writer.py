@@ -223,7 +223,11 @@ def _verify(
 
     Returns: what the file does not hold of ``meta``.
     """
-    with unplaced_silently(), rasterio.open(path) as dataset:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES),
+        unplaced_silently(),
+        rasterio.open(path) as dataset,
+    ):
         _refuse_ignored_options(dataset, compat=compat)
         if len(checksums) != piece_count(dataset.height):
             raise WorldError(f"{path.name}: {len(checksums)} rows of blocks came; run again")

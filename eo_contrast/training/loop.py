@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from eo_contrast.errors import InputError
+from eo_contrast.training.device import resolve_device
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's malloc.h."""
@@ -48,25 +48,6 @@ def launch(device: str, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` is cuda where there is one, then mps, then cpu.
-
-    Raises:
-        InputError: a named device is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there.get(device, False):
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise InputError(f"--device {device}: not on this machine; it has {found}")
-    return device
 
 
 def keep_freed_memory() -> None:
