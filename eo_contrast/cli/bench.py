@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from eo_contrast.cli.options import Output, device_option, output_options
@@ -50,3 +52,43 @@ def train_step(
         f"({100 * result['fraction_of_peak']:.0f} % of the convolution peak), "
         f"peak {result['peak_rss_mib']:.0f} MiB"
     )
+
+
+@command.command(name="translate")
+@click.option("--size", default=8192, show_default=True, type=click.IntRange(64))
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--model", "model_name", help="Also measure this model ...")
+@click.option("--source", type=click.Path(path_type=Path), help="... on this raster.")
+@click.option("--tile", type=click.IntRange(min=1), help="Side of its tiles in pixels.")
+@device_option
+@output_options
+def translate(
+    size: int,
+    repeats: int,
+    model_name: str | None,
+    source: Path | None,
+    tile: int | None,
+    device: str,
+    output: Output,
+) -> None:
+    """Cost of the engine beside GDAL's own copy; with a model, its share, levers and seams.
+
+    \b
+    Example:
+      eo-contrast bench translate --size 8192
+      eo-contrast bench translate --model runs/quickstart --source scene.tif
+    """
+    from eo_contrast.bench.translate import bench_engine, bench_model
+    from eo_contrast.errors import InputError
+    from eo_contrast.progress import progress
+
+    if (model_name is None) != (source is None):
+        raise InputError("--model and --source: give both, to measure the one on the other")
+    if model_name is not None and source is not None:
+        result = bench_model(source, model_name, device, tile=tile, repeats=repeats)
+    else:
+        with progress("bench", repeats, unit="rounds", quiet=output.quiet) as advance:
+            result = bench_engine(side=size, repeats=repeats, advance=lambda n: advance(n, ""))
+    output.emit(result)
+    for name, value in result.items():
+        output.show(f"{name}: {value}")

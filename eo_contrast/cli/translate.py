@@ -78,6 +78,13 @@ from eo_contrast.errors import InputError, WorldError
     help="The true map on the same grid: shown and scored on the --report page.",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="Of the network under --norm scene; auto is bf16 where the processor multiplies it.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(min=1),
     default=1,
@@ -106,6 +113,7 @@ def command(
     overwrite: bool,
     resume: bool,
     dry_run: bool,
+    precision: Literal["auto", "fp32", "bf16"],
     workers: int,
     scheduler: str | None,
     shard: str | None,
@@ -145,7 +153,7 @@ def command(
     sources = None if _is_mosaic(source, out, file_format) else find_sources(source)
     _check_report(source, report, truth, single=sources is None, overwrite=overwrite)
     runner = _runner(workers, scheduler, shard, report=report)
-    model = load_tile_model(model_name, torch.device(resolve_device(device)))
+    model = load_tile_model(model_name, torch.device(resolve_device(device)), precision)
     translate_one = partial(
         translate_raster,
         model=model,

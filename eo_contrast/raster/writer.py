@@ -33,6 +33,17 @@ from eo_contrast.raster.reader import BLOCK_CACHE_BYTES, Pixels, unplaced_silent
 from eo_contrast.raster.tiff_tags import read_metadata_text, replace_metadata_text
 
 Format = Literal["cog", "gtiff"]
+COG_OPTIONS: Mapping[str, Any] = {
+    "COMPRESS": "ZSTD",
+    "LEVEL": 9,
+    "PREDICTOR": "YES",
+    "SPARSE_OK": "YES",
+    "BLOCKSIZE": BLOCK,
+    "RESAMPLING": "AVERAGE",
+    "BIGTIFF": "IF_SAFER",
+}
+COMPATIBLE = {"COMPRESS": "DEFLATE", "LEVEL": 6, "SPARSE_OK": "NO"}
+CLASSES = {"RESAMPLING": "MODE"}  # a mean of class numbers is another class
 NO_MASK = np.ones((), dtype=bool)
 ROOM_TAG = "EO_CONTRAST_ROOM"
 BEST_COMPRESSION = 50
@@ -185,13 +196,7 @@ def _finish_cog(strips: Path, finished: Path, meta: RasterMeta, *, compat: bool)
             str(strips),
             str(finished),
             driver="COG",
-            COMPRESS="DEFLATE" if compat else "ZSTD",
-            LEVEL=6 if compat else 9,
-            SPARSE_OK=not compat,
-            PREDICTOR="YES",
-            BLOCKSIZE=BLOCK,
-            RESAMPLING="MODE" if classes else "AVERAGE",
-            BIGTIFF="IF_SAFER",
+            **{**COG_OPTIONS, **(COMPATIBLE if compat else {}), **(CLASSES if classes else {})},
         )
     if _has_own_domains(meta):
         _keep_domains(strips, finished)

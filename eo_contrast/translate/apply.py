@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from eo_contrast.inference.journal import STATISTICS_FILE, Journal
 from eo_contrast.inference.shard import Shard, in_processes, on_cluster
 from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import Tally
+from eo_contrast.nets.inference import memory_kept
 from eo_contrast.progress import Advance, progress
 from eo_contrast.raster.location import Location
 from eo_contrast.raster.pieces import piece_count
@@ -231,13 +232,15 @@ def _make_pieces(
         advance = _counted(shown, windows)
         if runner.scheduler is None and runner.workers == 1:
             model.tiles.prepare(statistics)
-            work.make_pieces(missing, journal.pieces, tally=tally, advance=advance)
+            with memory_kept() if model.card else nullcontext():
+                work.make_pieces(missing, journal.pieces, tally=tally, advance=advance)
             return
         order = Order(
             key=_digest({**journal.read()["key"], "folder": str(journal.folder.resolve())}),
             job=job,
             model=model.given,
             device=model.device,
+            precision=model.precision,
             statistics=(journal.folder / STATISTICS_FILE).resolve() if statistics else None,
         )
         folder = journal.pieces.resolve()
@@ -296,6 +299,7 @@ def _key(
         else None,
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
         "device": torch.device(model.device).type,
+        "--precision": model.precision,
         "software": [
             f"eo-contrast {eo_contrast.__version__}",
             f"torch {torch.__version__}",

@@ -16,6 +16,7 @@ import eo_contrast
 from eo_contrast.errors import InputError
 from eo_contrast.inference.plan import Plan, plan_inference
 from eo_contrast.inference.work import Work
+from eo_contrast.nets.inference import Precision
 from eo_contrast.raster.band_choice import choose_bands, parse_bands
 from eo_contrast.raster.crop import Region, cropped
 from eo_contrast.raster.location import Location, file_name
@@ -95,10 +96,11 @@ class Order:
     job: Job = field(compare=False)
     model: str = field(compare=False)
     device: str = field(compare=False)
+    precision: Precision = field(compare=False)
     statistics: Path | None = field(compare=False)
 
     def __call__(self) -> Work:
-        model = load_tile_model(self.model, torch.device(self.device))
+        model = load_tile_model(self.model, torch.device(self.device), self.precision)
         model.tiles.prepare(load_file(self.statistics) if self.statistics else None)
         return self.job.work(model)
 

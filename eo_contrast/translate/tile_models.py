@@ -12,7 +12,8 @@ from torch import Tensor
 
 from eo_contrast.inference.plan import TileModel
 from eo_contrast.nets.generator import TOTAL_STRIDE, ResnetGenerator, receptive_radius
-from eo_contrast.nets.norms import collect_statistics, fix_statistics
+from eo_contrast.nets.inference import Precision, Translate, fast_generator, resolved
+from eo_contrast.nets.norms import collect_statistics
 from eo_contrast.training.card import Card, load_model, model_file
 
 IDENTITY = "identity"
@@ -46,8 +47,16 @@ class GeneratorTiles:
     stride = TOTAL_STRIDE
     joining: Literal["blend", "cut"] = "blend"
 
-    def __init__(self, net: ResnetGenerator, card: Card, device: torch.device) -> None:
+    def __init__(
+        self,
+        net: ResnetGenerator,
+        card: Card,
+        device: torch.device,
+        precision: Precision = "auto",
+    ) -> None:
         self._net = net.to(device)
+        self._translate: Translate = self._net
+        self.precision = resolved(precision, device)
         self._scaling = card.scaling
         self._device = device
         self.bands_in = card.bands_in
@@ -56,17 +65,26 @@ class GeneratorTiles:
 
     def scene_statistics(self, tiles: Tensor) -> dict[str, Tensor]:
         """Mean and variance at every norm, over all of ``tiles``."""
-        return collect_statistics(self._net, self._scaled(tiles))
+        return collect_statistics(self._net, self.scaled(tiles))
 
     def prepare(self, statistics: dict[str, Tensor] | None) -> None:
-        """Normalise every tile by these statistics; None: each by its own."""
-        fix_statistics(self._net, statistics)
+        """Normalise every tile by these statistics; None: each by its own.
+
+        With statistics the norms are folded into the convolutions, and the net runs in the
+        fastest layout and precision; without them it runs as it was trained.
+        """
+        if statistics is None:
+            self._translate = self._net
+        else:
+            on_device = {name: tensor.to(self._device) for name, tensor in statistics.items()}
+            self._translate = fast_generator(self._net, on_device, precision=self.precision)
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        result: Tensor = self._net(self._scaled(tiles))
+        result: Tensor = self._translate(self.scaled(tiles))
         return (result + 1) * 127.5
 
-    def _scaled(self, tiles: Tensor) -> Tensor:
+    def scaled(self, tiles: Tensor) -> Tensor:
+        """Physical values as the network takes them, in [-1, 1]."""
         lowest, highest = self._scaling.minimum, self._scaling.maximum
         values = tiles.to(self._device, torch.float32).clamp(lowest, highest)
         return (values - lowest) * (2 / (highest - lowest)) - 1
@@ -80,6 +98,7 @@ class Model:
         name: of its file, for people.
         given: what the user named, made absolute: another process loads it by this.
         device: where it runs.
+        precision: of the networks, fp32 or bf16.
         card, sha256: of the weights file; None for identity.
     """
 
@@ -87,12 +106,16 @@ class Model:
     tiles: TileModel
     given: str = IDENTITY
     device: str = "cpu"
+    precision: Precision = "fp32"
     card: Card | None = None
     sha256: str | None = None
 
 
-def load_tile_model(name: str, device: torch.device) -> Model:
+def load_tile_model(name: str, device: torch.device, precision: Precision = "auto") -> Model:
     """The model that ``--model`` names: a weights file, a run folder or ``identity``.
+
+    Args:
+        precision: of the networks, under statistics of a whole scene.
 
     Raises: InputError: it is none of these.
     """
@@ -100,12 +123,13 @@ def load_tile_model(name: str, device: torch.device) -> Model:
         return Model(name=IDENTITY, tiles=Identity(), device=str(device))
     net, card = load_model(name)
     digest = hashlib.sha256(model_file(name).read_bytes()).hexdigest()
-    tiles = GeneratorTiles(net, card, device)
+    tiles = GeneratorTiles(net, card, device, precision)
     return Model(
         name=model_file(name).name,
         tiles=tiles,
         given=str(Path(name).resolve()),
         device=str(device),
+        precision=tiles.precision,
         card=card,
         sha256=digest,
     )

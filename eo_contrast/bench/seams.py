@@ -1,0 +1,104 @@
+"""Whether a map shows where its tiles were cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eo_contrast.inference.plan import Plan, plan_inference
+from eo_contrast.inference.statistics import sample_tiles
+from eo_contrast.inference.stream import OpenSource, Tally, infer, read_rows
+from eo_contrast.raster.crop import AreaSource
+from eo_contrast.raster.reader import Source, all_valid
+from eo_contrast.translate.tile_models import Model
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A region without corners cut off."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def inside(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+        """All of it."""
+        return all_valid(bottom - top, right - left)
+
+
+def measure_seams(
+    open_source: OpenSource,
+    model: Model,
+    *,
+    norm: Literal["scene", "tile"],
+    tile: int,
+    overlap: int | None,
+) -> dict[str, Any]:
+    """Translate a scene twice, the second time with all tiles moved by half a tile.
+
+    Both times by the same statistics of the whole scene under ``scene``. What lies so near
+    the moved grid's first row and column that these are the end of the world there is left out.
+
+    Returns: norm, tile, overlap, mean_grey and max_grey (difference of the two maps, of 255),
+        line_energy (squared steps across the lines where tiles begin, over those elsewhere).
+    """
+    with open_source() as source:
+        plan = plan_inference(source, model.tiles, tile=tile, overlap=overlap)
+        tiles = sample_tiles(source, stride=model.tiles.stride) if norm == "scene" else None
+        height, width = source.height, source.width
+    model.tiles.prepare(None if tiles is None else model.tiles.scene_statistics(tiles))
+    moved_by = plan.tiling.step // 2 // model.tiles.stride * model.tiles.stride
+    whole = _map(open_source, model, plan)
+    moved = _moved(open_source, Rectangle(moved_by, height, moved_by, width))
+    with moved() as source:
+        moved_plan = plan_inference(source, model.tiles, tile=tile, overlap=overlap)
+    again = _map(moved, model, moved_plan)
+    edge = model.tiles.halo
+    one = whole[:, moved_by + edge :, moved_by + edge :].astype(np.int64)
+    difference = np.abs(one - again[:, edge:, edge:])
+    return {
+        "norm": norm,
+        "tile": plan.tiling.tile,
+        "overlap": plan.tiling.overlap,
+        "tiles": plan.tiles,
+        "mean_grey": round(float(difference.mean()), 4),
+        "max_grey": int(difference.max()),
+        "line_energy": round(_line_energy(whole, plan), 4),
+    }
+
+
+def _moved(open_source: OpenSource, rectangle: Rectangle) -> OpenSource:
+    @contextmanager
+    def opened() -> Iterator[Source]:
+        with open_source() as source:
+            yield AreaSource(source, rectangle)
+
+    return opened
+
+
+def _map(open_source: OpenSource, model: Model, plan: Plan) -> NDArray[Any]:
+    tally = Tally()
+    strips = read_rows(open_source, plan.rows, tally)
+    made = infer(strips, model.tiles, plan, tally=tally)
+    return np.concatenate([strip.values for strip in made], axis=1)
+
+
+def _line_energy(picture: NDArray[Any], plan: Plan) -> float:
+    """Mean squared step across the lines in the middle of overlaps, over that elsewhere."""
+    on, off = [], []
+    for axis, spans in ((1, plan.rows), (2, plan.columns)):
+        steps = np.square(np.diff(picture.astype(np.float64), axis=axis))
+        by_line = steps.mean(axis=tuple(k for k in range(3) if k != axis))
+        lines = sorted({(span.begin + span.previous_end) // 2 for span in spans[1:]})
+        is_line = np.zeros(len(by_line), dtype=bool)
+        is_line[[line - 1 for line in lines]] = True
+        on.append(by_line[is_line])
+        off.append(by_line[~is_line])
+    lines_mean = np.concatenate(on).mean() if any(len(part) for part in on) else np.nan
+    return float(lines_mean / np.concatenate(off).mean())
