@@ -46,7 +46,8 @@ def measure_seams(
     the moved grid's first row and column that these are the end of the world there is left out.
 
     Returns: norm, tile, overlap, mean_grey and max_grey (difference of the two maps, of 255),
-        line_energy (squared steps across the lines where tiles begin, over those elsewhere).
+        line_energy (squared steps across the lines where tiles meet, over those elsewhere) and
+        moved_line_energy (the same lines in the map whose tiles meet elsewhere).
     """
     with open_source() as source:
         plan = plan_inference(source, model.tiles, tile=tile, overlap=overlap)
@@ -70,7 +71,14 @@ def measure_seams(
         "mean_grey": round(float(difference.mean()), 4),
         "max_grey": int(difference.max()),
         "line_energy": round(_line_energy(whole, plan), 4),
+        "moved_line_energy": round(_line_energy(_beside(whole, again, moved_by), plan), 4),
     }
+
+
+def _beside(whole: NDArray[Any], moved: NDArray[Any], moved_by: int) -> NDArray[Any]:
+    joined = whole.copy()
+    joined[:, moved_by:, moved_by:] = moved
+    return joined
 
 
 def _moved(open_source: OpenSource, rectangle: Rectangle) -> OpenSource:
@@ -90,15 +98,20 @@ def _map(open_source: OpenSource, model: Model, plan: Plan) -> NDArray[Any]:
 
 
 def _line_energy(picture: NDArray[Any], plan: Plan) -> float:
-    """Mean squared step across the lines in the middle of overlaps, over that elsewhere."""
+    """Mean squared step across the lines in the middle of overlaps, over that elsewhere.
+
+    Elsewhere means other multiples of the network's stride, at which tiles may begin: a net
+    that enlarges by 4 draws steps of its own at each of them, tiled or not.
+    """
     on, off = [], []
     for axis, spans in ((1, plan.rows), (2, plan.columns)):
         steps = np.square(np.diff(picture.astype(np.float64), axis=axis))
         by_line = steps.mean(axis=tuple(k for k in range(3) if k != axis))
-        lines = sorted({(span.begin + span.previous_end) // 2 for span in spans[1:]})
-        is_line = np.zeros(len(by_line), dtype=bool)
-        is_line[[line - 1 for line in lines]] = True
-        on.append(by_line[is_line])
-        off.append(by_line[~is_line])
-    lines_mean = np.concatenate(on).mean() if any(len(part) for part in on) else np.nan
-    return float(lines_mean / np.concatenate(off).mean())
+        lines = {(span.begin + span.previous_end) // 2 for span in spans[1:]}
+        phases = {line % plan.tiling.stride for line in lines}
+        for line in range(1, len(by_line) + 1):
+            if line in lines:
+                on.append(by_line[line - 1])
+            elif line % plan.tiling.stride in phases:
+                off.append(by_line[line - 1])
+    return float(np.mean(on) / np.mean(off)) if on and off else float("nan")

@@ -193,7 +193,7 @@ def command(
             root=folder,
         )
     output.emit(result)
-    output.show(_in_words(result, dry_run=dry_run))
+    output.show(_in_words(result, dry_run=dry_run, shard=runner.shard))
     failed = result.get("failed", [])
     for failure in failed:
         click.echo(f"{failure['path']}: not translated: {failure['error']}", err=True)
@@ -286,10 +286,35 @@ def _runner(workers: int, scheduler: str | None, shard: str | None, *, report: P
     return Runner(workers=workers, scheduler=scheduler, shard=part)
 
 
-def _in_words(result: dict[str, Any], *, dry_run: bool) -> str:
+def _in_words(result: dict[str, Any], *, dry_run: bool, shard: Any) -> str:
     size = f"{result['tiles']} tiles, {result['megapixels']:.2f} megapixels"
     if "files" in result:
         size = f"{len(result['files'])} rasters, {size}"
     if dry_run:
-        return f"{result['output']}: would be written ({size})"
-    return f"{result['output']}: written ({size})"
+        return f"{result['output']}: would be written ({size}{_expected_in_words(result)})"
+    if shard is not None:
+        return f"{result['output']}: part {shard.number}/{shard.count} done; 'merge' joins them"
+    return f"{result['output']}: written ({size}{_spent_in_words(result)})"
+
+
+def _expected_in_words(result: dict[str, Any]) -> str:
+    expected = result.get("expected")
+    if expected is None:
+        return ""
+    return (
+        f"; about {expected['seconds']:.0f} s of reading and network, {expected['memory_mib']:.0f} "
+        f"MiB of memory for windows, at most {expected['disk_mib']:.0f} MiB of disk"
+    )
+
+
+def _spent_in_words(result: dict[str, Any]) -> str:
+    seconds = result.get("seconds")
+    if seconds is None:
+        return ""
+    rate = result["megapixels"] / max(seconds["total"], 1e-9)
+    return (
+        f"; {rate:.2f} megapixels/s, read {seconds['read']:.1f} s, "
+        f"network {seconds['infer']:.1f} s, "
+        f"write {seconds['write']:.1f} s, limited by {result['limited_by']}, peak "
+        f"{result['peak_rss_mib']:.0f} MiB"
+    )

@@ -35,6 +35,7 @@ STRAIGHT_PX = 0.25
 MOST_CUTS = 12
 GRID_POINTS = 33
 PARTS_OF_EXTENT = 16
+TRANSFORM_ERRORS = (CRSError, RasterioError, rasterio._err.CPLE_BaseError)
 SURROUNDINGS = 0.1
 """How much of the ground around the raster is looked at, as a share of the raster's extent."""
 
@@ -227,8 +228,9 @@ def _near_raster(polygons: Any, crs: CRS, grid: Grid) -> Any:
 
     Longitudes are brought to the turn that the raster's centre is counted in.
     """
-    x, y = _moved(_samples(grid), grid.crs, crs, strict=False).T
-    if not np.isfinite([x, y]).all():
+    try:
+        x, y = _moved(_samples(grid), grid.crs, crs).T
+    except TRANSFORM_ERRORS:
         return polygons
     turn = _turn(crs) if crs.is_geographic else 0.0
     if turn:
@@ -351,7 +353,7 @@ def _outside(path: Path, polygons: Any, crs: CRS, grid: Grid, name: str) -> str:
 def _span(crs: CRS, bounds: tuple[float, ...]) -> str:
     try:
         west, south, east, north = transform_bounds(crs, LON_LAT, *bounds)
-    except (CRSError, RasterioError, rasterio._err.CPLE_BaseError):
+    except TRANSFORM_ERRORS:
         return "unknown longitudes and latitudes"
     return f"longitude {west:.5f} to {east:.5f} and latitude {south:.5f} to {north:.5f}"
 
@@ -373,17 +375,17 @@ def _pixels(points: Points, grid: Grid) -> Points:
     return pixels
 
 
-def _moved(points: Points, source: CRS, target: CRS, *, strict: bool = True) -> Points:
+def _moved(points: Points, source: CRS, target: CRS) -> Points:
     """Points in another CRS.
 
-    Raises: CRSError: with ``strict``, some have no place there.
+    Raises: one of ``TRANSFORM_ERRORS``: some have no place there.
     """
     if source == target or not len(points):
         return points
     x, y = points.T
     moved = np.stack(transform_points(source, target, x.tolist(), y.tolist())[:2], axis=1)
-    if strict and not np.isfinite(moved).all():
-        raise CRSError("points lie beyond where the raster's CRS reaches")
+    if not np.isfinite(moved).all():
+        raise CRSError("points lie beyond where that CRS reaches")
     return moved
 
 
@@ -426,7 +428,7 @@ def _unreadable_named(path: Path) -> Iterator[None]:
 def _transforms_named(path: Path, name: str) -> Iterator[None]:
     try:
         yield
-    except (CRSError, RasterioError, rasterio._err.CPLE_BaseError) as error:
+    except TRANSFORM_ERRORS as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise InputError(
             f"{path}: cannot be brought to the CRS of {name} ({reason}); give it in another CRS"

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 import torch
 
@@ -24,7 +25,7 @@ from eo_contrast.files import refuse_existing, whole_file
 from eo_contrast.inference.journal import STATISTICS_FILE, Journal
 from eo_contrast.inference.shard import Shard, in_processes, on_cluster
 from eo_contrast.inference.statistics import sample_tiles
-from eo_contrast.inference.stream import Tally
+from eo_contrast.inference.stream import Tally, fill_invalid, run_tile
 from eo_contrast.nets.inference import memory_kept
 from eo_contrast.progress import Advance, progress
 from eo_contrast.raster.location import Location
@@ -96,7 +97,7 @@ def translate_raster(
         refuse_small_disk(out, job.meta)
         summary = _summary(out, job)
         if dry_run:
-            return summary
+            return {**summary, **_expected(job, model, options, runner)}
         journal = Journal(out)
         if overwrite and not resume and runner.shard is None:
             journal.remove()
@@ -283,6 +284,38 @@ def _finish(journal: Journal, tally: Tally, *, quiet: bool) -> dict[str, Any]:
             print(f"{journal.output}: the file says {what}", file=sys.stderr)
     meta: dict[str, Any] = json.loads(run["meta"])
     return meta
+
+
+def _expected(job: Job, model: Model, options: TranslateOptions, runner: Runner) -> dict[str, Any]:
+    """What a run would take: one window, tried, times all of them.
+
+    Returns: expected {seconds, memory_mib, disk_mib}: seconds of reading and network, which
+        writing overlaps; memory of the windows on top of what the libraries take; disk at the
+        most, before compression.
+    """
+    row, column = (spans[len(spans) // 2] for spans in (job.plan.rows, job.plan.columns))
+    start = time.perf_counter()
+    with job.opener() as source:
+        pixels = source.read(row.start, row.stop, column.start, column.stop)
+    seconds = time.perf_counter() - start
+    if model.card is not None and options.norm == "scene":
+        run_tile(pixels, model.tiles)  # what the statistics of a scene are learnt from
+        tiles = torch.from_numpy(fill_invalid(pixels))[None]
+        side = [length // model.tiles.stride * model.tiles.stride for length in tiles.shape[2:]]
+        model.tiles.prepare(model.tiles.scene_statistics(tiles[:, :, : side[0], : side[1]]))
+        run_tile(pixels, model.tiles)
+    start = time.perf_counter()
+    run_tile(pixels, model.tiles)
+    seconds += time.perf_counter() - start
+    pixels_out = job.meta.height * job.meta.width * job.meta.count
+    bytes_out = pixels_out * np.result_type(*job.meta.dtypes).itemsize
+    return {
+        "expected": {
+            "seconds": round(seconds * job.plan.tiles / runner.workers, 1),
+            "memory_mib": round(2 * job.plan.strip_bytes / 2**20, 1),
+            "disk_mib": round(2 * bytes_out / 2**20, 1),
+        }
+    }
 
 
 def _key(

@@ -30,6 +30,7 @@ from raster_factory import UTM_10M, random_values, write_raster
 from eo_contrast.errors import InputError, WorldError
 from eo_contrast.raster import vectors
 from eo_contrast.raster.meta import RasterMeta
+from eo_contrast.raster.reader import unplaced_silently
 from eo_contrast.raster.vectors import polygon_steps, refuse_unwritable, write_polygons
 
 COLOURS = {
@@ -362,7 +363,8 @@ def test_geoparquet_says_its_crs_and_holds_the_same_polygons(tmp_path):
 
 
 def test_a_raster_with_no_place_gives_polygons_in_pixels_with_no_area(tmp_path):
-    raster = write_raster(tmp_path / "map.tif", drawn(np.zeros((4, 6), int)))
+    with unplaced_silently():
+        raster = write_raster(tmp_path / "map.tif", drawn(np.zeros((4, 6), int)))
     write_polygons(raster, tmp_path / "a.fgb", COLOURS)
     layer = read(tmp_path / "a.fgb")
     assert layer.crs is None
@@ -371,7 +373,8 @@ def test_a_raster_with_no_place_gives_polygons_in_pixels_with_no_area(tmp_path):
 
 
 def test_a_raster_with_no_place_is_refused_for_geojson(tmp_path):
-    raster = write_raster(tmp_path / "map.tif", drawn(np.zeros((4, 6), int)))
+    with unplaced_silently():
+        raster = write_raster(tmp_path / "map.tif", drawn(np.zeros((4, 6), int)))
     with pytest.raises(InputError, match=r"map\.tif: has no place on the Earth .* write \.gpkg"):
         write_polygons(raster, tmp_path / "a.geojson", COLOURS)
 
@@ -436,7 +439,7 @@ def test_geoparquet_without_pyarrow_is_refused_before_work(monkeypatch):
 
 @pytest.mark.parametrize("values", [np.zeros((1, 4, 4), np.uint8), np.zeros((3, 4, 4), np.uint16)])
 def test_what_is_no_picture_is_refused(tmp_path, values):
-    raster = write_raster(tmp_path / "a.tif", values)
+    raster = write_raster(tmp_path / "a.tif", values, **UTM_10M)
     with pytest.raises(InputError, match=r"a\.tif: has . band\(s\) of uint"):
         write_polygons(raster, tmp_path / "a.gpkg", COLOURS)
 
