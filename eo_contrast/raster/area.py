@@ -406,7 +406,8 @@ def _unwrapped(points: Points, ring: NDArray[np.integer[Any]], turn: float) -> P
     turns -= turns[firsts][ring]
     if turns[lasts].any():
         raise CRSError("the area goes around a pole, where longitudes have no end")
-    return points - np.stack([turn * turns, 0 * turns], axis=1)
+    unwrapped: Points = points - np.stack([turn * turns, 0 * turns], axis=1)
+    return unwrapped
 
 
 def _beside(points: Points, others: Points, turn: float) -> Points:
