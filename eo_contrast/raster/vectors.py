@@ -534,12 +534,19 @@ class _Joiner:
         for group in groups:
             self._pending -= self._size(group)
             pieces, number = self._pieces.pop(group), self._classes.pop(group)
-            whole = pieces[0] if len(pieces) == 1 else shapely.coverage_union_all(pieces)
-            for polygon in shapely.get_parts(whole):
+            for polygon in shapely.get_parts(_united(pieces)):
                 yield number, polygon
 
     def _size(self, group: int) -> int:
         return int(shapely.get_num_coordinates(self._pieces[group]).sum())
+
+
+def _united(pieces: list[Any]) -> Any:
+    if len(pieces) == 1:
+        return pieces[0]
+    whole = shapely.coverage_union_all(pieces)
+    # Before GEOS 3.14 a ring that touches itself is not made a ring and a hole.
+    return whole if shapely.is_valid(whole) else shapely.union_all(pieces)
 
 
 def _edges_along(polygon: Any, chunk: Chunk) -> list[tuple[float, ...]]:

@@ -55,7 +55,7 @@ def moved(geometry: Any, source: str, target: str) -> Any:
 
 def write(path: Path, geometries: list[Any], crs: str | None = UTM, **choices: Any) -> Path:
     choices = {"geometry_type": geometries[0].geom_type, **choices}
-    choices |= {"driver": "LIBKML"} if path.suffix == ".kml" else {}
+    choices |= {"driver": "KML"} if path.suffix == ".kml" else {}
     wkb = shapely.to_wkb(np.array(geometries, object))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided")
