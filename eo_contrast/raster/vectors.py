@@ -104,8 +104,9 @@ def write_polygons(
     palette's order, then by first vertex; together they are a valid coverage. They are in
     the raster's CRS, for GeoJSON in longitude and latitude; without a transform in pixels.
     ``area_m2`` is measured on the ellipsoid, null where the raster has no place on it.
-    Memory does not grow with the raster for .gpkg and .parquet, whose polygons are written
-    in batches; .geojson and .fgb are written from memory.
+    Memory is that of a chunk, of polygons that wait for chunks to come (at most
+    ``MOST_PENDING_VERTICES``) and some 200 bytes a polygon; .gpkg and .parquet are written in
+    batches, .geojson and .fgb with all polygons in memory.
 
     Args:
         out: its suffix tells the format; see :func:`refuse_unwritable`. Replaced if there.
