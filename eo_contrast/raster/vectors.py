@@ -30,7 +30,7 @@ from rasterio.features import shapes
 from rasterio.warp import transform as transform_points
 from shapely.geometry import shape
 
-from eo_contrast.errors import InputError, WorldError
+from eo_contrast.errors import InputError, WorldError, disk_errors_named
 from eo_contrast.raster.meta import (
     ECCENTRICITY_SQUARED,
     EQUATOR_RADIUS_M,
@@ -43,7 +43,7 @@ Colours = Mapping[str, Sequence[tuple[int, int, int]]]
 Classes = NDArray[np.uint8]
 Polygons = NDArray[np.object_]
 
-CHUNK_PX = 4096
+CHUNK_PX = 2048
 READ_ROWS = 256
 NO_CLASS, THIN, UNSEEN = 255, 254, 253
 FILL_ROUNDS = 8
@@ -128,7 +128,7 @@ def write_polygons(
     if simplify_px < 0 or chunk_px < 1 or sieve_px > chunk_px:
         raise ValueError(f"simplify {simplify_px}, sieve {sieve_px}, chunk {chunk_px}")
     refuse_unwritable(out)
-    with tempfile.TemporaryFile(dir=out.parent) as scratch:
+    with disk_errors_named(out), tempfile.TemporaryFile(dir=out.parent) as scratch:
         spool = _Spool(scratch)
         with open_raster(raster) as (dataset, meta):
             _refuse_no_map(raster, meta)
