@@ -15,6 +15,7 @@ FLOORS = {
     "bands": 0,
     "errors": 0,
     "files": 0,
+    "memory": 0,
     "progress": 0,
     "config": 0,
     "raster": 1,

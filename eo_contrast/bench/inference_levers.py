@@ -13,9 +13,10 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from eo_contrast.memory import memory_kept
 from eo_contrast.nets.folding import folded
 from eo_contrast.nets.generator import ResnetGenerator
-from eo_contrast.nets.inference import fast_generator, memory_kept
+from eo_contrast.nets.inference import fast_generator
 from eo_contrast.nets.norms import Statistics, fix_statistics
 
 Run = Callable[[Tensor], Tensor]

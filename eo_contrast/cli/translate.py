@@ -189,7 +189,7 @@ def command(
             translate_one,
             overwrite=overwrite,
             resume=resume,
-            suffix=SUFFIXES[file_format][0],
+            suffix=next(iter(SUFFIXES[file_format]), ""),
             root=folder,
         )
     output.emit(result)

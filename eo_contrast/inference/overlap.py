@@ -19,18 +19,13 @@ def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
     All of ``items`` runs in one thread, so what it opens has one owner. An error is raised
     where its item would have come. Closing this iterator ends the thread.
     """
-    made: Queue[tuple[T | None, BaseException | None, bool]] = Queue(depth)
+    made: Queue[Future[T] | None] = Queue(depth)
     stop = Event()
     thread = Thread(target=_fill, args=(items, made, stop), daemon=True)
     thread.start()
     try:
-        while True:
-            item, error, last = made.get()
-            if error is not None:
-                raise error
-            if last:
-                return
-            yield item  # type: ignore[misc]
+        while (item := made.get()) is not None:
+            yield item.result()
     finally:
         stop.set()
         while thread.is_alive():
@@ -38,21 +33,28 @@ def ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
             thread.join(SECONDS_BETWEEN_LOOKS)
 
 
-def _fill(
-    items: Iterable[T], made: Queue[tuple[T | None, BaseException | None, bool]], stop: Event
-) -> None:
+def _fill(items: Iterable[T], made: Queue[Future[T] | None], stop: Event) -> None:
+    """Put each item, or the error that came in its place, and at the end ``None``."""
     iterator = iter(items)
     try:
         for item in iterator:
-            if not _put(made, (item, None, False), stop):
+            if not _put(made, _done(item), stop):
                 return
-        _put(made, (None, None, True), stop)
+        _put(made, None, stop)
     except BaseException as error:  # raised again by the thread that asks
-        _put(made, (None, error, True), stop)
+        failed: Future[T] = Future()
+        failed.set_exception(error)
+        _put(made, failed, stop)
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+
+
+def _done(item: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(item)
+    return future
 
 
 def _put(made: Queue[T], entry: T, stop: Event) -> bool:

@@ -18,6 +18,7 @@ import torch
 from eo_contrast.errors import InputError, WorldError
 from eo_contrast.inference.stream import Tally
 from eo_contrast.inference.work import Work, consecutive
+from eo_contrast.memory import keep_freed_memory
 
 Build = Callable[[], Work]
 """Makes the work anew in another process; picklable, and equal to itself after that."""
@@ -91,9 +92,7 @@ def in_processes(
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        processes, context, initializer=torch.set_num_threads, initargs=(threads,)
-    )
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(threads,))
     with pool as executor:
         tasks = [
             executor.submit(make_run, build, run, folder) for run in runs_of(pieces, processes)
@@ -107,6 +106,11 @@ def in_processes(
             ) from error
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+    keep_freed_memory()
 
 
 def on_cluster(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -20,11 +17,6 @@ from eo_contrast.nets.generator import ResnetGenerator
 Precision = Literal["auto", "fp32", "bf16"]
 Translate = Callable[[Tensor], Tensor]
 """(N, bands in, H, W) float32 in [-1, 1] to (N, bands out, H, W) float32 in [-1, 1]."""
-
-# Of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-DEFAULT_TRIM_THRESHOLD, DEFAULT_MMAP_MAX = 128 * 1024, 65536
-LARGEST_INT = 2**31 - 1
 
 
 class _To(nn.Module):
@@ -121,30 +113,3 @@ def _processor_features() -> frozenset[str]:
         return frozenset()
     flags = next((line for line in lines if line.startswith("flags")), "")
     return frozenset(flags.partition(":")[2].split())
-
-
-@contextmanager
-def memory_kept() -> Iterator[None]:
-    """Within the block, the process keeps the memory that it frees, for its next maps.
-
-    By default every map of tens of megabytes is taken from the system and given back, and
-    the system fills each of its pages with zeros first: a fifth to a third of the time.
-    Holds for the whole process; where the C library is not glibc, nothing happens.
-    """
-    library = _glibc()
-    if library is None:
-        yield
-        return
-    library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
-    try:
-        yield
-    finally:
-        library.mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
-        library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
-        library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return library if hasattr(library, "mallopt") else None

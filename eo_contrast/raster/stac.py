@@ -24,11 +24,6 @@ POINTS_A_SIDE = 9
 TIFF_DATE = "%Y:%m:%d %H:%M:%S"
 
 
-def stac_path(raster: Path) -> Path:
-    """Where the item of a raster lies."""
-    return raster.with_name(f"{raster.stem}.stac.json")
-
-
 def has_place(meta: RasterMeta) -> bool:
     """Whether the raster can be drawn on the Earth, as an item must be."""
     return _footprint(meta) is not None

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -165,7 +166,7 @@ def refuse_unwritable(out: Path) -> None:
         )
     if out.suffix.lower() == ".parquet":
         try:
-            import pyarrow  # noqa: F401
+            import_module("pyarrow")
         except ImportError as error:
             raise InputError(
                 f"{out}: GeoParquet needs the package pyarrow; install it, or write .gpkg"

@@ -47,6 +47,7 @@ from eo_contrast.raster.tile_names import (
     tile_transform,
     tiles_from_names,
 )
+from eo_contrast.raster.writer import gdal_failures_named
 
 WEB_MERCATOR = CRS.from_epsg(3857)
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
@@ -244,7 +245,7 @@ def write_png(raster: Path, out: Path) -> tuple[Path, ...]:
         path.unlink(missing_ok=True)
     with open_raster(raster) as (dataset, meta), unplaced_silently():
         _refuse_wide_samples(raster, meta)
-        with _failures_named(out), _picture_view(raster, dataset, meta) as view:
+        with gdal_failures_named(out), _picture_view(raster, dataset, meta) as view:
             rasterio.shutil.copy(view, str(out), driver="PNG", ZLEVEL=PNG_LEVEL)
     if meta.crs is None and meta.gcps_crs is None:
         position.unlink(missing_ok=True)
@@ -896,17 +897,6 @@ def _world_file(transform: Affine) -> str:
     a, b, _, d, e, _ = transform[:6]
     x, y = transform @ (0.5, 0.5)
     return "".join(f"{number!r}\n" for number in (a, d, b, e, x, y))
-
-
-@contextmanager
-def _failures_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RasterioError, rasterio._err.CPLE_BaseError, SystemError) as error:
-        cause = " ".join(str(error.__cause__ or error).split())
-        raise WorldError(
-            f"{path}: writing failed ({cause}); free some space and run again"
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def write_raster(
     Raises: WorldError: the disk is full or failing, or what was written does not read back.
     """
     refuse_small_disk(path, meta)
-    with whole_file(path) as partial, _failures_named(path):
+    with whole_file(path) as partial, gdal_failures_named(path):
         scratch = path.with_name(f".{path.stem}.partial.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
@@ -250,7 +250,7 @@ def _verify(
 
 
 @contextmanager
-def _failures_named(path: Path) -> Iterator[None]:
+def gdal_failures_named(path: Path) -> Iterator[None]:
     """Turn GDAL's errors of writing into one line.
 
     Not all are RasterioError: a copy onto a full disk raises a bare CPLE error, or a

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +14,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from eo_contrast.memory import keep_freed_memory
 from eo_contrast.training.device import resolve_device
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Names of glibc's malloc.h."""
 
 
 def launch(device: str, precision: str) -> Fabric:
@@ -48,18 +45,6 @@ def launch(device: str, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep what one step frees for the next; without glibc, do nothing.
-
-    Every step asks for the same large maps. By default each is given back to the system and
-    comes back page by page, cleared by the kernel, which costs a tenth of a step.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def average_gradients(fabric: Fabric, nets: Iterable[nn.Module]) -> None:

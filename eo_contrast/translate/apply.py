@@ -26,7 +26,7 @@ from eo_contrast.inference.journal import STATISTICS_FILE, Journal
 from eo_contrast.inference.shard import Shard, in_processes, on_cluster
 from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import Tally, fill_invalid, run_tile
-from eo_contrast.nets.inference import memory_kept
+from eo_contrast.memory import memory_kept
 from eo_contrast.progress import Advance, progress
 from eo_contrast.raster.location import Location
 from eo_contrast.raster.pieces import piece_count
@@ -61,14 +61,18 @@ class Runner:
     shard: Shard | None = None
 
 
+AS_COG = Finish()
+HERE = Runner()
+
+
 def translate_raster(
     source: Location,
     out: Path,
     model: Model,
     options: TranslateOptions,
     *,
-    finish: Finish = Finish(),  # noqa: B008 (frozen)
-    runner: Runner = Runner(),
+    finish: Finish = AS_COG,
+    runner: Runner = HERE,
     overwrite: bool = False,
     resume: bool = False,
     dry_run: bool = False,
@@ -299,7 +303,6 @@ def _expected(job: Job, model: Model, options: TranslateOptions, runner: Runner)
         pixels = source.read(row.start, row.stop, column.start, column.stop)
     seconds = time.perf_counter() - start
     if model.card is not None and options.norm == "scene":
-        run_tile(pixels, model.tiles)  # what the statistics of a scene are learnt from
         tiles = torch.from_numpy(fill_invalid(pixels))[None]
         side = [length // model.tiles.stride * model.tiles.stride for length in tiles.shape[2:]]
         model.tiles.prepare(model.tiles.scene_statistics(tiles[:, :, : side[0], : side[1]]))

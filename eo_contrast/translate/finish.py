@@ -77,11 +77,18 @@ def refuse_unfit_output(out: Path, finish: Finish, *, overwrite: bool) -> None:
         )
     if not suffixes and out.suffix.lower() in (".tif", ".tiff"):
         raise InputError(f"{out}: --format {finish.format} makes a folder; give a folder's name")
+    if finish.stac and finish.format in MEDIA_TYPES:
+        refuse_existing(stac_path(out), overwrite=overwrite)
     if finish.vector is not None:
         from eo_contrast.raster.vectors import refuse_unwritable
 
         refuse_existing(Path(finish.vector), overwrite=overwrite)
         refuse_unwritable(Path(finish.vector))
+
+
+def stac_path(raster: Path) -> Path:
+    """Where the STAC Item of a raster lies."""
+    return raster.with_name(f"{raster.stem}.stac.json")
 
 
 def finish_output(journal: Journal) -> tuple[str, ...]:
@@ -136,7 +143,7 @@ def _write_stac(journal: Journal, meta: RasterMeta, finish: Finish, run: dict[st
     media_type = MEDIA_TYPES.get(finish.format)
     if media_type is None or meta.crs is None or meta.transform is None:
         return
-    from eo_contrast.raster.stac import has_place, stac_path, write_stac_item
+    from eo_contrast.raster.stac import has_place, write_stac_item
 
     if not has_place(meta):
         return

@@ -60,7 +60,7 @@ def translate_many(
 
     Args:
         resume: go on with a run that was interrupted: what is there is kept.
-        suffix: of the outputs' names.
+        suffix: of the outputs' names; empty for folders.
         root: the folder that holds all sources; None: the deepest that does.
 
     Returns: output, files (a summary each), failed ({path, error} each), kept (paths that were
@@ -126,13 +126,8 @@ def _rasters_of_catalogue(path: Path) -> list[Location]:
 def _output_names(
     sources: Sequence[Location], root: Path | None, out: Path, suffix: str
 ) -> list[Path]:
-    paths = [source for source in sources if isinstance(source, Path)]
-    if root is None and len(paths) == len(sources):
-        root = Path(os.path.commonpath([source.parent for source in paths]))
     owner: dict[str, Location] = {}
-    for source in sources:
-        inside = isinstance(source, Path) and root is not None
-        place = source.relative_to(root) if inside else Path(file_name(source))  # type: ignore
+    for source, place in zip(sources, _places(sources, root), strict=True):
         name = place.with_suffix(suffix).as_posix()
         if name in owner:
             raise InputError(
@@ -141,3 +136,12 @@ def _output_names(
             )
         owner[name] = source
     return [out / name for name in owner]
+
+
+def _places(sources: Sequence[Location], root: Path | None) -> list[Path]:
+    """Where each lies below the root; by its name alone where some have no folder."""
+    paths = [source for source in sources if isinstance(source, Path)]
+    if len(paths) < len(sources):
+        return [Path(file_name(source)) for source in sources]
+    root = root or Path(os.path.commonpath([path.parent for path in paths]))
+    return [path.relative_to(root) for path in paths]

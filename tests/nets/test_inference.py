@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eo_contrast.memory import memory_kept
 from eo_contrast.nets import inference
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
-from eo_contrast.nets.inference import fast_generator, memory_kept, multiplies_bfloat16, resolved
+from eo_contrast.nets.inference import fast_generator, multiplies_bfloat16, resolved
 from eo_contrast.nets.norms import collect_statistics, fixed_statistics
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

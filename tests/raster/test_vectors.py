@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from rasterio.transform import Affine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from full_disk import files_of_at_most
 from raster_factory import UTM_10M, random_values, write_raster
 
 from eo_contrast.errors import InputError, WorldError
@@ -442,19 +439,6 @@ def test_what_is_no_picture_is_refused(tmp_path, values):
     raster = write_raster(tmp_path / "a.tif", values, **UTM_10M)
     with pytest.raises(InputError, match=r"a\.tif: has . band\(s\) of uint"):
         write_polygons(raster, tmp_path / "a.gpkg", COLOURS)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk does, for this process alone."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".fgb"])

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import resource
-import signal
 import sqlite3
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +25,7 @@ from rasterio.transform import Affine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from full_disk import files_of_at_most
 from raster_factory import UTM_10M, random_values, write_raster
 
 from eo_contrast.errors import InputError, WorldError
@@ -543,19 +540,6 @@ def test_progress_counts_to_the_number_of_tiles_that_are_read(tmp_path, mapped, 
 
     WRITERS[kind](mapped, tmp_path / "out", tile_side=16, advance=advance)
     assert heard == list(range(1, count_tiles(mapped, tile_side=16) + 1))
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk does, for this process alone."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("room", [1000, 30_000])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import resource
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from rasterio.transform import Affine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from full_disk import files_of_at_most
 from raster_factory import RGB, random_values
 
 from eo_contrast.errors import WorldError
@@ -87,19 +85,6 @@ def test_a_run_that_fails_midway_leaves_the_old_file_and_nothing_else(tmp_path):
         write_raster(path, picture_meta(10, 10), strips(), masked=False)
     assert [file.name for file in tmp_path.iterdir()] == ["a.tif"]
     assert path.read_text() == "old"
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk does, for this process alone."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize(
