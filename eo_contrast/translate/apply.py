@@ -31,7 +31,7 @@ from eo_contrast.progress import Advance, progress
 from eo_contrast.raster.location import Location
 from eo_contrast.raster.pieces import piece_count
 from eo_contrast.raster.reader import open_raster
-from eo_contrast.raster.web_tiles import tile_folder_mosaic
+from eo_contrast.raster.tile_mosaic import tile_folder_mosaic
 from eo_contrast.raster.writer import refuse_small_disk
 from eo_contrast.training.log import peak_rss_mib
 from eo_contrast.translate.finish import (

@@ -80,7 +80,7 @@ def refuse_unfit_output(out: Path, finish: Finish, *, overwrite: bool) -> None:
     if finish.stac and finish.format in MEDIA_TYPES:
         refuse_existing(stac_path(out), overwrite=overwrite)
     if finish.vector is not None:
-        from eo_contrast.raster.vectors import refuse_unwritable
+        from eo_contrast.raster.vector_files import refuse_unwritable
 
         refuse_existing(Path(finish.vector), overwrite=overwrite)
         refuse_unwritable(Path(finish.vector))
@@ -169,7 +169,7 @@ def _as_it_is(raster: Path, out: Path) -> None:
 
 
 def _as_png(raster: Path, out: Path) -> None:
-    from eo_contrast.raster.web_tiles import write_png
+    from eo_contrast.raster.picture import write_png
 
     made = write_png(raster, raster.with_name(out.name))
     for path in reversed(made):  # the picture comes last, when all that explains it is there
@@ -184,14 +184,14 @@ def _as_folder(raster: Path, out: Path) -> None:
 
 
 def _as_mbtiles(raster: Path, out: Path) -> None:
-    from eo_contrast.raster.web_tiles import write_mbtiles
+    from eo_contrast.raster.tile_archives import write_mbtiles
 
     with whole_file(out) as partial:
         write_mbtiles(raster, partial, name=out.stem)
 
 
 def _as_pmtiles(raster: Path, out: Path) -> None:
-    from eo_contrast.raster.web_tiles import write_pmtiles
+    from eo_contrast.raster.tile_archives import write_pmtiles
 
     with whole_file(out) as partial:
         write_pmtiles(raster, partial, name=out.stem)

@@ -25,10 +25,11 @@ from full_disk import files_of_at_most
 from raster_factory import UTM_10M, random_values, write_raster
 
 from eo_contrast.errors import InputError, WorldError
-from eo_contrast.raster import vectors
+from eo_contrast.raster import outlines
 from eo_contrast.raster.meta import RasterMeta
 from eo_contrast.raster.reader import unplaced_silently
-from eo_contrast.raster.vectors import polygon_steps, refuse_unwritable, write_polygons
+from eo_contrast.raster.vector_files import refuse_unwritable
+from eo_contrast.raster.vectors import polygon_steps, write_polygons
 
 COLOURS = {
     "water": ((182, 208, 209),),
@@ -259,7 +260,7 @@ def test_noise_and_masks_in_any_chunks_are_a_coverage(tmp_path_factory, seed, ch
 def test_polygons_too_large_to_hold_are_cut_at_a_chunk_and_still_a_coverage(tmp_path, monkeypatch):
     classes = landscape(95, 140)
     whole = polygonised(tmp_path, classes, simplify_px=0.0)
-    monkeypatch.setattr(vectors, "MOST_PENDING_VERTICES", 100)
+    monkeypatch.setattr(outlines, "MOST_PENDING_VERTICES", 100)
     cut = polygonised(tmp_path, classes, simplify_px=0.0, chunk_px=16)
     assert_coverage(cut.polygons)
     assert len(cut.polygons) > len(whole.polygons)

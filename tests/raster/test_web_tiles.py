@@ -30,16 +30,11 @@ from raster_factory import UTM_10M, random_values, write_raster
 
 from eo_contrast.errors import InputError, WorldError
 from eo_contrast.files import whole_file
+from eo_contrast.raster.picture import write_png
+from eo_contrast.raster.tile_archives import tms_row, write_mbtiles, write_pmtiles
+from eo_contrast.raster.tile_mosaic import tile_folder_mosaic
 from eo_contrast.raster.tile_names import EQUATOR_M, Tile, tile_transform
-from eo_contrast.raster.web_tiles import (
-    count_tiles,
-    tile_folder_mosaic,
-    tms_row,
-    write_mbtiles,
-    write_pmtiles,
-    write_png,
-    write_xyz,
-)
+from eo_contrast.raster.web_tiles import count_tiles, write_xyz
 
 MERCATOR = morecantile.tms.get("WebMercatorQuad")
 PALETTE = {0: (200, 0, 0, 255), 1: (0, 200, 0, 255), 2: (0, 0, 200, 255)}
