@@ -25,7 +25,7 @@ from full_disk import files_of_at_most
 from raster_factory import UTM_10M, random_values, write_raster
 
 from eo_contrast.errors import InputError, WorldError
-from eo_contrast.raster import outlines
+from eo_contrast.raster import outlines, vectors
 from eo_contrast.raster.meta import RasterMeta
 from eo_contrast.raster.reader import unplaced_silently
 from eo_contrast.raster.vector_files import refuse_unwritable
