@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from eo_contrast.bench.inference_levers import measure_levers
 from eo_contrast.bench.seams import measure_seams
 from eo_contrast.inference.statistics import sample_tiles
-from eo_contrast.inference.stream import fill_invalid
+from eo_contrast.inference.stream import as_tile
 from eo_contrast.raster.pieces import BLOCK
 from eo_contrast.raster.reader import BLOCK_CACHE_BYTES, open_raster
 from eo_contrast.raster.writer import COG_OPTIONS
@@ -109,9 +109,7 @@ def _levers(job: Job, model_name: str, repeats: int) -> list[dict[str, Any]]:
     if sample is None:
         return []
     statistics = model.scene_statistics(sample)
-    tile = torch.from_numpy(fill_invalid(pixels))[None]
-    fit = side // model.stride * model.stride
-    tiles = model.scaled(tile[:, :, :fit, :fit]).expand(LEVER_BATCH, -1, -1, -1)
+    tiles = model.scaled(as_tile(pixels, model.stride)).expand(LEVER_BATCH, -1, -1, -1)
     rows = measure_levers(net, statistics, tiles.contiguous(), repeats=repeats)
     return [asdict(row) for row in rows]
 

@@ -6,15 +6,11 @@ hides the steps; so it is shown a sample of the scene once, and keeps what it sa
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from eo_contrast.inference.plan import padded_side
-from eo_contrast.inference.stream import fill_invalid
+from eo_contrast.inference.stream import as_tile
 from eo_contrast.raster.reader import Pixels, Source
-from eo_contrast.raster.windows import reflect_to
 
 MOST_TILES = 16
 SAMPLE_SIDE = 256
@@ -46,7 +42,7 @@ def sample_tiles(source: Source, *, stride: int, side: int = SAMPLE_SIDE) -> Ten
     if best == 0:
         return None
     fit = [pixels for pixels, share in zip(sample, shares, strict=True) if share >= best / 2]
-    return torch.from_numpy(np.stack([_tile(pixels, stride) for pixels in _spread(fit)]))
+    return torch.cat([as_tile(pixels, stride) for pixels in _spread(fit)])
 
 
 def _positions(length: int, side: int) -> list[int]:
@@ -68,9 +64,3 @@ def _spread(sample: list[Pixels]) -> list[Pixels]:
     """``MOST_TILES`` of the sample, evenly."""
     count = min(MOST_TILES, len(sample))
     return [sample[(2 * k + 1) * len(sample) // (2 * count)] for k in range(count)]
-
-
-def _tile(pixels: Pixels, stride: int) -> NDArray[np.float32]:
-    rows, columns = pixels.valid.shape
-    height, width = padded_side(rows, stride), padded_side(columns, stride)
-    return reflect_to(fill_invalid(pixels), height, width).astype(np.float32)

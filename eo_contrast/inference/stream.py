@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from eo_contrast.inference.blend import Tile, blend_row, cut_row
 from eo_contrast.inference.plan import Plan, TileModel, padded_side
@@ -147,9 +148,19 @@ def _run_row(
 def run_tile(pixels: Pixels, model: TileModel) -> NDArray[Any]:
     """The model's result (bands, rows, columns) for one window of pixels."""
     rows, columns = pixels.valid.shape
-    values = pixels.values if model.joining == "cut" else fill_invalid(pixels)
-    padded = reflect_to(values, padded_side(rows, model.stride), padded_side(columns, model.stride))
-    tile = torch.from_numpy(np.ascontiguousarray(padded))[None]
+    tile = as_tile(pixels, model.stride, untouched=model.joining == "cut")
     with torch.inference_mode():
         result = model(tile)[0]
     return result.cpu().numpy()[:, :rows, :columns]
+
+
+def as_tile(pixels: Pixels, stride: int, *, untouched: bool = False) -> Tensor:
+    """(1, bands, rows, columns) of a window, its sides extended to what the stride asks for.
+
+    Args:
+        untouched: in the raster's own type; without it float32 with invalid pixels filled.
+    """
+    rows, columns = pixels.valid.shape
+    values = pixels.values if untouched else fill_invalid(pixels)
+    padded = reflect_to(values, padded_side(rows, stride), padded_side(columns, stride))
+    return torch.from_numpy(np.ascontiguousarray(padded))[None]
