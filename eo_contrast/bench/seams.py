@@ -17,6 +17,9 @@ from eo_contrast.raster.crop import AreaSource
 from eo_contrast.raster.reader import Source, all_valid
 from eo_contrast.translate.tile_models import Model
 
+# On each side of a line where tiles meet, in strides of the network.
+NEAR_LINES = 12
+
 
 @dataclass(frozen=True)
 class Rectangle:
@@ -46,7 +49,7 @@ def measure_seams(
     the moved grid's first row and column that these are the end of the world there is left out.
 
     Returns: norm, tile, overlap, mean_grey and max_grey (difference of the two maps, of 255),
-        line_energy (squared steps across the lines where tiles meet, over those elsewhere) and
+        line_energy (squared steps across the lines where tiles meet, over those nearby) and
         moved_line_energy (the same lines in the map whose tiles meet elsewhere).
     """
     with open_source() as source:
@@ -98,20 +101,20 @@ def _map(open_source: OpenSource, model: Model, plan: Plan) -> NDArray[Any]:
 
 
 def _line_energy(picture: NDArray[Any], plan: Plan) -> float:
-    """Mean squared step across the lines in the middle of overlaps, over that elsewhere.
+    """Mean squared step across the lines in the middle of overlaps, over that of lines nearby.
 
-    Elsewhere means other multiples of the network's stride, at which tiles may begin: a net
-    that enlarges by 4 draws steps of its own at each of them, tiled or not.
+    Nearby, so that both see the same ground. Only other multiples of the network's stride
+    count, at which tiles may begin: a net that enlarges by 4 draws steps of its own at each of
+    them, tiled or not.
     """
     on, off = [], []
+    stride = plan.tiling.stride
     for axis, spans in ((1, plan.rows), (2, plan.columns)):
         steps = np.square(np.diff(picture.astype(np.float64), axis=axis))
         by_line = steps.mean(axis=tuple(k for k in range(3) if k != axis))
         lines = {(span.begin + span.previous_end) // 2 for span in spans[1:]}
-        phases = {line % plan.tiling.stride for line in lines}
-        for line in range(1, len(by_line) + 1):
-            if line in lines:
-                on.append(by_line[line - 1])
-            elif line % plan.tiling.stride in phases:
-                off.append(by_line[line - 1])
+        for line in lines:
+            nearby = {line + k * stride for k in range(-NEAR_LINES, NEAR_LINES + 1)} - lines
+            off.extend(by_line[n - 1] for n in nearby if 1 <= n <= len(by_line))
+            on.append(by_line[line - 1])
     return float(np.mean(on) / np.mean(off)) if on and off else float("nan")

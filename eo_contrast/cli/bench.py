@@ -92,3 +92,47 @@ def translate(
     output.emit(result)
     for name, value in result.items():
         output.show(f"{name}: {value}")
+
+
+@command.command(name="norms")
+@click.option("--model", "model_name", required=True, help="A translation model or its run.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs.")
+@click.option("--split", default="test", show_default=True, help="Which pairs of --data.")
+@click.option("--palette", help="Map style: osm16, pix2pix-maps or a YAML file.")
+@click.option("--tile", default=256, show_default=True, type=click.IntRange(64))
+@click.option("--columns", default=4, show_default=True, type=click.IntRange(1))
+@device_option
+@output_options
+def norms(
+    model_name: str,
+    data: Path,
+    split: str,
+    palette: str | None,
+    tile: int,
+    columns: int,
+    device: str,
+    output: Output,
+) -> None:
+    """Scores of a mosaic of pairs under each norm: of the scene, the tile, the tiles around.
+
+    \b
+    Example:
+      eo-contrast bench norms --model runs/first --data sat2map --split test
+    """
+    import torch
+
+    from eo_contrast.bench.norms import score_norms
+    from eo_contrast.data.image_pairs import find_image_pairs
+    from eo_contrast.report.score_table import flat_scores
+    from eo_contrast.training.device import resolve_device
+    from eo_contrast.translate.score import palette_of, satellite_side_of
+    from eo_contrast.translate.tile_models import load_tile_model
+
+    model = load_tile_model(model_name, torch.device(resolve_device(device)))
+    pairs = find_image_pairs(data, split, satellite_side=satellite_side_of(model))
+    chosen = palette_of(model, pairs, palette, output.say)
+    scores = score_norms(pairs, model, chosen, tile=tile, columns=columns)
+    output.emit(scores)
+    for norm, of_norm in scores.items():
+        found = flat_scores(of_norm)
+        output.show(f"{norm}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
