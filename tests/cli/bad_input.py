@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import rasterio
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import from_origin
+from shapely import box
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PIXELS = np.random.default_rng(0)
@@ -104,6 +106,46 @@ def _cut_short(folder: Path) -> None:
 
 def _large_scene(folder: Path) -> None:
     _raster(folder / "large.tif", bands=3, side=600)
+
+
+def _no_crs(folder: Path) -> None:
+    _raster(folder / "plain.tif", bands=3, side=96, crs=None)
+    _area(folder, west=500_020)
+
+
+def _area_elsewhere(folder: Path) -> None:
+    _area(folder, west=700_000)
+
+
+def _area(folder: Path, *, west: float) -> None:
+    square = box(west, 4_999_900, west + 50, 4_999_950)
+    geopandas.GeoDataFrame(geometry=[square], crs="EPSG:32633").to_file(folder / "area.gpkg")
+
+
+def _bomb(folder: Path) -> None:
+    # A few kilobytes that declare 10^12 pixels.
+    shape = {"width": 10**6, "height": 10**6, "count": 1, "dtype": "uint8", "crs": "EPSG:32633"}
+    layout = {"tiled": True, "blockxsize": 16384, "blockysize": 16384, "BIGTIFF": "YES"}
+    where = from_origin(0, 10**6, 1, 1)
+    path = folder / "bomb.tif"
+    with rasterio.open(path, "w", "GTiff", transform=where, SPARSE_OK=True, **shape, **layout):
+        pass
+
+
+def _tower(folder: Path) -> None:
+    (folder / "tower.vrt").write_text(
+        '<VRTDataset rasterXSize="100000" rasterYSize="2000000000">'
+        "<SRS>EPSG:32633</SRS><GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+
+
+def _half_done(folder: Path) -> None:
+    _raster(folder / "tall.tif", bands=3, side=1200)
+    half = "translate tall.tif map.tif --model identity --quiet --shard 0/2"
+    command = [sys.executable, "-m", "eo_contrast", *half.split()]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    subprocess.run(command, cwd=folder, env=environment, check=True)
 
 
 def _finished_run(folder: Path) -> None:
@@ -209,6 +251,69 @@ CASES = (
         _written("map.tif", "mine"),
     ),
     Case(
+        "output that is the source",
+        "translate scene.tif scene.tif --model identity --overwrite",
+        ("scene.tif", "source"),
+    ),
+    Case(
+        "area for a raster without CRS",
+        "translate plain.tif map.tif --model identity --aoi area.gpkg",
+        ("plain.tif", "CRS"),
+        _no_crs,
+    ),
+    Case(
+        "area that lies elsewhere",
+        "translate scene.tif map.tif --model identity --aoi area.gpkg",
+        ("area.gpkg", "scene.tif"),
+        _area_elsewhere,
+    ),
+    Case(
+        "area that is no vector file",
+        "translate scene.tif map.tif --model identity --aoi notes.gpkg",
+        ("notes.gpkg",),
+        _written("notes.gpkg", "no area"),
+    ),
+    Case(
+        "bomb: 10^6 x 10^6 pixels in huge blocks",
+        "translate bomb.tif map.tif --model identity",
+        ("bomb.tif", "blocks", "MiB"),
+        _bomb,
+    ),
+    Case(
+        "more pixels than the disk has room for",
+        "translate tower.vrt map.tif --model identity",
+        ("map.tif", "GiB", "free"),
+        _tower,
+        exit_code=1,
+    ),
+    Case(
+        "address that answers nothing",
+        "translate http://127.0.0.1:9/scene.tif map.tif --model identity",
+        ("http://127.0.0.1:9/scene.tif",),
+    ),
+    Case(
+        "creation of an unknown format",
+        "translate scene.tif map.tif --model identity --format jpeg",
+        ("--format", "cog"),
+    ),
+    Case(
+        "shard of how many is not said",
+        "translate scene.tif map.tif --model identity --shard 3",
+        ("--shard", "3"),
+    ),
+    Case(
+        "merge of half the shards",
+        "merge map.tif",
+        ("map.tif",),
+        _half_done,
+    ),
+    Case(
+        "run gone on with other options",
+        "translate tall.tif map.tif --model identity --resume --overlap 64",
+        ("map.tif", "overlap"),
+        _half_done,
+    ),
+    Case(
         "full disk under a map",
         "translate large.tif map.tif --model identity --quiet",
         ("map.tif", "free some space"),
@@ -286,7 +391,7 @@ def _save(path: Path, pixels: NDArray[np.uint8]) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def _raster(path: Path, *, bands: int, side: int) -> None:
+def _raster(path: Path, *, bands: int, side: int, crs: str | None = "EPSG:32633") -> None:
     values = PIXELS.integers(1, 256, (bands, side, side), np.uint8)
     transform = from_origin(500_000, 5_000_000, 2.0, 2.0)
     with rasterio.open(
@@ -297,7 +402,7 @@ def _raster(path: Path, *, bands: int, side: int) -> None:
         height=side,
         count=bands,
         dtype="uint8",
-        crs="EPSG:32633",
+        crs=crs,
         transform=transform,
     ) as raster:
         raster.write(values)
