@@ -107,7 +107,8 @@ def _line_energy(picture: NDArray[Any], plan: Plan) -> float:
     count, at which tiles may begin: a net that enlarges by 4 draws steps of its own at each of
     them, tiled or not.
     """
-    on, off = [], []
+    on: list[float] = []
+    off: list[float] = []
     stride = plan.tiling.stride
     for axis, spans in ((1, plan.rows), (2, plan.columns)):
         steps = np.square(np.diff(picture.astype(np.float64), axis=axis))

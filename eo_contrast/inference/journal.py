@@ -133,4 +133,4 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "none" if value is None else str(value)
+    return "not given" if value is None else str(value)
