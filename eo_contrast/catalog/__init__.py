@@ -1,0 +1,1 @@
+"""One table over the images of an archive, wherever they lie; no pixel is copied."""

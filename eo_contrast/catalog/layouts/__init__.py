@@ -1,0 +1,73 @@
+"""The archive layouts that are known: one module each, with ``recognises`` and ``scan``.
+
+``recognises(root)`` says whether the folder looks like the layout; it looks at few names.
+``scan(root)`` gives each image, or why it is skipped, in order of names; no pixel is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.layouts import eurosat, ssl4eo_v1
+from eo_contrast.errors import InputError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an archive lies on disk.
+
+    Attributes:
+        expects: what its root holds, for messages.
+    """
+
+    recognises: Callable[[Path], bool]
+    scan: Callable[[Path], Iterator[Image | Skipped]]
+    expects: str
+
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        "ssl4eo-v1": Layout(ssl4eo_v1.recognises, ssl4eo_v1.scan, ssl4eo_v1.EXPECTS),
+        "eurosat-rgb": Layout(eurosat.recognises_rgb, eurosat.scan_rgb, eurosat.EXPECTS_RGB),
+        "eurosat-ms": Layout(eurosat.recognises_ms, eurosat.scan_ms, eurosat.EXPECTS_MS),
+    }
+)
+
+
+def find_layout(root: Path, wanted: str) -> tuple[str, Layout]:
+    """The layout named ``wanted``; for ``auto`` the one that the folder looks like.
+
+    Raises: InputError: no such folder, it is empty, no such layout, or the folder does not
+        look like it (or, for ``auto``, like exactly one).
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the root of an archive")
+    if not any(root.iterdir()):
+        raise InputError(f"{root}: is empty; give the root of an archive")
+    if wanted != "auto":
+        if wanted not in LAYOUTS:
+            raise InputError(f"--layout {wanted}: unknown; known ones are {' '.join(LAYOUTS)}")
+        layout = LAYOUTS[wanted]
+        if not layout.recognises(root):
+            raise InputError(
+                f"{root}: does not look like {wanted}, which has {layout.expects}; found "
+                f"{_names(root)}"
+            )
+        return wanted, layout
+    alike = [name for name, layout in LAYOUTS.items() if layout.recognises(root)]
+    if len(alike) != 1:
+        what = f"looks like {' and '.join(alike)}" if alike else "looks like no layout"
+        raise InputError(
+            f"{root}: {what} (it has {_names(root)}); give --layout, one of {' '.join(LAYOUTS)}"
+        )
+    return alike[0], LAYOUTS[alike[0]]
+
+
+def _names(root: Path, most: int = 5) -> str:
+    names = sorted(path.name for path in root.iterdir())
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
