@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -94,3 +95,36 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the right to write ``path`` against other processes; a killed one holds it no more.
+
+    Raises:
+        InputError: another process holds it.
+        WorldError: the disk is full or failing.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with disk_errors_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR)
+    try:
+        if not _held(descriptor, lock):
+            raise InputError(f"{path}: another run is writing it; wait until it ends")
+        try:
+            yield
+        finally:
+            # While it is held, so that nobody else's is removed.
+            lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _held(descriptor: int, lock: Path) -> bool:
+    """Take the lock; False if another has it, or has just removed the file that was opened."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(descriptor).st_ino == lock.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False

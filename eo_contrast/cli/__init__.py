@@ -33,6 +33,8 @@ class Entry:
 COMMANDS = {
     "quickstart": Entry("quickstart", "Make data, train, translate and report, all in one go."),
     "synth": Entry("synth", "Write a synthetic landscape as a training archive."),
+    "ingest": Entry("ingest", "List an archive's images in a catalogue."),
+    "catalog": Entry("catalog", "Look at a catalogue of images."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),

@@ -18,7 +18,7 @@ ADDRESSES = ("/vsi", "http://", "https://", "s3://", "gs://", "az://")
 @click.argument("file")
 @output_options
 def command(file: str, *, output: Output) -> None:
-    """Say what FILE is: a raster, a model, a checkpoint or a run folder.
+    """Say what FILE is: a raster, a catalogue, a model, a checkpoint or a run folder.
 
     \b
     Example:
@@ -35,7 +35,9 @@ def _describe(file: str) -> dict[str, Any]:
     if not path.exists() and not file.startswith(ADDRESSES):
         raise InputError(f"{file}: no such file; give a raster, a model or a run folder")
     if path.suffix == ".parquet":
-        raise InputError(f"{file}: catalogues are not read by this version; give another file")
+        from eo_contrast.catalog.describe import describe_catalogue
+
+        return describe_catalogue(path)
     if path.is_dir() or path.suffix in (".safetensors", ".ckpt"):
         return _describe_trained(path)
     from eo_contrast.raster.describe import describe_raster

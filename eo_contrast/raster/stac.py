@@ -26,7 +26,7 @@ TIFF_DATE = "%Y:%m:%d %H:%M:%S"
 
 def has_place(meta: RasterMeta) -> bool:
     """Whether the raster can be drawn on the Earth, as an item must be."""
-    return _footprint(meta) is not None
+    return footprint(meta) is not None
 
 
 def write_stac_item(
@@ -49,12 +49,12 @@ def write_stac_item(
 
     Raises: WorldError: the disk is full or failing.
     """
-    footprint = _footprint(meta)
-    assert footprint is not None
+    outline = footprint(meta)
+    assert outline is not None
     item = pystac.Item(
         id=raster.stem,
-        geometry={"type": "Polygon", "coordinates": [footprint]},
-        bbox=_bounds(footprint),
+        geometry={"type": "Polygon", "coordinates": [outline]},
+        bbox=_bounds(outline),
         datetime=_taken(meta) or changed,
         properties={
             **_projection(meta),
@@ -125,7 +125,7 @@ def _taken(meta: RasterMeta) -> datetime | None:
         return None
 
 
-def _footprint(meta: RasterMeta) -> list[list[float]] | None:
+def footprint(meta: RasterMeta) -> list[list[float]] | None:
     """The raster's outline in longitude and latitude, closed, anticlockwise as GeoJSON wants it.
 
     Longitudes go on beyond 180 where the raster crosses the antimeridian.

@@ -218,9 +218,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     assert "a folder without a run in it" in refusal(tmp_path)
 
 
-def test_a_catalogue_is_refused_as_such(tmp_path: Path) -> None:
+def test_a_damaged_catalogue_is_named(tmp_path: Path) -> None:
     (tmp_path / "places.parquet").write_bytes(b"PAR1")
-    assert "catalogues are not read by this version" in refusal(tmp_path / "places.parquet")
+    assert "places.parquet: is not readable as a catalogue" in refusal(tmp_path / "places.parquet")
 
 
 def test_a_damaged_configuration_is_named(run_folder: Path) -> None:

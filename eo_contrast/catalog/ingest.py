@@ -1,0 +1,93 @@
+"""Make a catalogue of an archive, or bring one up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.layouts import find_layout
+from eo_contrast.catalog.scan import THREADS, Known, Stamp, scan_images
+from eo_contrast.catalog.table import as_table, joined, read_catalogue, write_catalogue
+from eo_contrast.errors import InputError
+from eo_contrast.files import locked, refuse_existing
+
+
+def ingest(
+    root: Path,
+    out: Path,
+    *,
+    layout: str = "auto",
+    append: bool = False,
+    overwrite: bool = False,
+    threads: int = THREADS,
+    advance: Callable[[int], None] = lambda _done: None,
+) -> dict[str, Any]:
+    """List an archive's images in a catalogue; no pixel is read or copied.
+
+    A broken file is skipped. The catalogue appears when all is scanned; until then what was
+    there stays.
+
+    Args:
+        layout: a name, or ``auto``.
+        append: keep the images that ``out`` has, and read again only those that changed.
+        advance: told the number of images looked at.
+
+    Returns: layout, rows, places, added, skipped (a list of {path, reason}), seconds.
+    Raises:
+        InputError: the root or layout will not do, ``out`` exists and is not wanted, no image
+            can be used, or another run writes ``out`` now.
+        WorldError: the disk is full or failing.
+    """
+    began = time.perf_counter()
+    if not append:
+        refuse_existing(out, overwrite=overwrite)
+    name, found = find_layout(root, layout)
+    with locked(out):
+        before = read_catalogue(out) if append and out.exists() else None
+        known = _known(before) if before is not None else {}
+        rows, skipped = scan_images(
+            _unique(found.scan(root)), name, known=known, threads=threads, advance=advance
+        )
+        if not rows and before is None:
+            raise InputError(f"{root}: no image of {name} can be used{_first(skipped)}")
+        table = as_table(rows)
+        if before is not None:
+            table = joined(before, table)
+        write_catalogue(out, table)
+    return {
+        "layout": name,
+        "rows": table.num_rows,
+        "places": len(table.column("place_id").unique()),
+        "added": len(rows),
+        "skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped],
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+
+
+def _known(table: pa.Table) -> Known:
+    names = ("id", "source_bytes", "source_modified_ns")
+    columns = (table.column(name).to_pylist() for name in names)
+    return {name: Stamp(size, modified) for name, size, modified in zip(*columns, strict=True)}
+
+
+def _unique(found: Any) -> Any:
+    """The same, but an id that comes again is skipped: rows are told apart by it."""
+    seen: dict[str, Path] = {}
+    for one in found:
+        if isinstance(one, Image):
+            if one.id in seen:
+                yield Skipped(one.files[0], f"same id as {seen[one.id]}: {one.id}")
+                continue
+            seen[one.id] = one.files[0]
+        yield one
+
+
+def _first(skipped: list[Skipped]) -> str:
+    if not skipped:
+        return ""
+    return f"; {len(skipped)} were skipped, the first is {skipped[0].path}: {skipped[0].reason}"

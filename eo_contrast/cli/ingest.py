@@ -1,0 +1,55 @@
+"""``eo-contrast ingest``: an archive on disk as one catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eo_contrast.cli.options import Output, output_options, overwrite_option
+
+MOST_SHOWN = 20
+
+
+@click.command("ingest")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--layout", default="auto", show_default=True, help="How the archive lies on disk.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The catalogue, a .parquet file.",
+)
+@click.option("--append", is_flag=True, help="Add to OUT; what did not change is not read again.")
+@overwrite_option
+@output_options
+def command(
+    root: Path, layout: str, out: Path, *, append: bool, overwrite: bool, output: Output
+) -> None:
+    """List the images under ROOT in a catalogue, without copying a pixel.
+
+    Broken files are skipped and listed; they do not stop the scan.
+
+    \b
+    Example:
+      eo-contrast ingest EuroSAT/ --out eurosat.parquet
+    """
+    from eo_contrast.catalog.ingest import ingest
+
+    told = ingest(
+        root,
+        out,
+        layout=layout,
+        append=append,
+        overwrite=overwrite,
+        advance=lambda done: output.say(f"ingest: {done} images looked at"),
+    )
+    output.emit(told)
+    for one in told["skipped"][:MOST_SHOWN]:
+        output.say(f"{one['path']}: skipped: {one['reason']}")
+    if len(told["skipped"]) > MOST_SHOWN:
+        output.say(f"... and {len(told['skipped']) - MOST_SHOWN} more; --json lists all")
+    output.show(
+        f"{out}: {told['rows']} images of {told['places']} places ({told['layout']}, "
+        f"{told['added']} new or changed, {len(told['skipped'])} skipped, {told['seconds']:.1f} s)"
+    )
