@@ -15,7 +15,7 @@ from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.table import Row
 from eo_contrast.errors import EoContrastError
 from eo_contrast.raster.meta import RasterMeta
-from eo_contrast.raster.reader import open_raster
+from eo_contrast.raster.reader import open_raster, unplaced_silently
 from eo_contrast.raster.stac import footprint, has_place
 
 THREADS = 8
@@ -53,7 +53,8 @@ def scan_images(
     rows: list[Row] = []
     skipped: list[Skipped] = []
     done = 0
-    with ThreadPoolExecutor(threads) as pool:
+    # Around all threads: each for itself would give back the filters that another had set.
+    with unplaced_silently(), ThreadPoolExecutor(threads) as pool:
         while batch := list(islice(found, BATCH)):
             for result in pool.map(partial(_described, layout=layout, known=known), batch):
                 if isinstance(result, Row):

@@ -1,4 +1,4 @@
-"""``eo-contrast catalog``: what a catalogue holds."""
+"""``eo-contrast catalog``: what a catalogue holds, how it is split, whether it is right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eo_contrast.cli.options import Output, output_options
+from eo_contrast.cli.options import Output, output_options, overwrite_option
 
 
 @click.group(name="catalog")
@@ -30,6 +30,91 @@ def info(catalogue: Path, *, output: Output) -> None:
     facts = describe_catalogue(catalogue)
     output.emit(facts)
     output.show("\n".join(f"{name}: {_worded(value)}" for name, value in facts.items()))
+
+
+@command.command(name="split")
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A .parquet file."
+)
+@click.option("--fractions", default="0.7,0.1,0.2", show_default=True, help="train,val,test")
+@click.option("--block-km", default=10.0, show_default=True, help="Side of a block.")
+@click.option("--guard-km", default=1.0, show_default=True, help="Least distance of two splits.")
+@click.option("--seed", default=0, show_default=True)
+@overwrite_option
+@output_options
+def split(
+    catalogue: Path,
+    *,
+    out: Path,
+    fractions: str,
+    block_km: float,
+    guard_km: float,
+    seed: int,
+    overwrite: bool,
+    output: Output,
+) -> None:
+    """Split the places of CATALOGUE by where they lie: blocks, with a guard band between.
+
+    What lies within the guard band gets the split 'guard' and belongs to none.
+
+    \b
+    Example:
+      eo-contrast catalog split archive.parquet --out split.parquet --block-km 20
+    """
+    from collections import Counter
+
+    from eo_contrast.catalog.splits import GUARD, NAMES, SplitRule, split_table
+    from eo_contrast.catalog.table import read_catalogue, write_catalogue
+    from eo_contrast.files import refuse_existing
+
+    rule = SplitRule(_three(fractions), block_km, guard_km, seed)
+    refuse_existing(out, overwrite=overwrite)
+    table = split_table(read_catalogue(catalogue), rule)
+    write_catalogue(out, table)
+    counts = Counter(table.column("split").to_pylist())
+    output.emit({name: counts[name] for name in (*NAMES, GUARD)})
+    unplaced = table.column("geometry").null_count
+    if unplaced:
+        output.say(f"{unplaced} images have no position: split by the names of their places")
+    parts = ", ".join(f"{name} {counts[name]}" for name in (*NAMES, GUARD))
+    output.show(f"{out}: {parts} images")
+
+
+@command.command(name="verify")
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@output_options
+def verify(catalogue: Path, *, output: Output) -> None:
+    """Look for missing files, wrong bands, pairs that do not overlap, and splits that leak.
+
+    Exit code 1 when something is wrong.
+
+    \b
+    Example:
+      eo-contrast catalog verify split.parquet
+    """
+    from dataclasses import asdict
+
+    from eo_contrast.catalog.table import read_catalogue
+    from eo_contrast.catalog.verify import verify_table
+
+    problems = verify_table(read_catalogue(catalogue))
+    output.emit({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+    for problem in problems:
+        output.show(f"{problem.kind}: {problem.message}")
+    if problems:
+        raise SystemExit(1)
+    output.show(f"{catalogue}: nothing wrong found")
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    from eo_contrast.errors import InputError
+
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--fractions {text}: give three numbers, as 0.7,0.1,0.2") from error
+    return train, val, test
 
 
 def _worded(value: Any) -> str:
