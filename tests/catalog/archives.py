@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 from raster_factory import write_raster
 from rasterio.transform import Affine
@@ -61,3 +63,41 @@ def write_band(path: Path, name: str, *, west: float) -> Path:
     degrees = 1e-3 / size
     grid = {"crs": "EPSG:4326", "transform": Affine(degrees, 0, west, 0, -degrees, 30.5)}
     return write_raster(path, np.ones((1, size, size), dtype), **grid)
+
+
+OPTICAL_PATCH = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
+RADAR_PATCH = "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57"
+L2A_NAMES = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
+
+
+def bigearthnet_v2(root: Path, *, partner: str = OPTICAL_PATCH) -> Path:
+    for folder, patch, bands in (
+        ("BigEarthNet-S2", OPTICAL_PATCH, L2A_NAMES),
+        ("BigEarthNet-S1", RADAR_PATCH, ("VV", "VH")),
+        ("Reference_Maps", OPTICAL_PATCH, ("reference_map",)),
+    ):
+        patch_bands(root / folder / patch.rsplit("_", 2)[0] / patch, bands)
+    table = {"patch_id": [partner], "s1_name": [RADAR_PATCH], "split": ["validation"]}
+    table["labels"] = [["Arable land", "Pastures"]]
+    pq.write_table(pa.table(table), root / "metadata.parquet")
+    return root
+
+
+def bigearthnet_v1(root: Path) -> Path:
+    optical, radar = "S2A_MSIL2A_20170617T113321_36_85", RADAR_PATCH
+    patch_bands(root / "BigEarthNet-v1.0" / optical, L2A_NAMES)
+    patch_bands(root / "BigEarthNet-S1-v1.0" / radar, ("VV", "VH"))
+    for folder, patch in (("BigEarthNet-v1.0", optical), ("BigEarthNet-S1-v1.0", radar)):
+        facts = {"labels": ["Pastures"], "corresponding_s2_patch": optical}
+        path = root / folder / patch / f"{patch}_labels_metadata.json"
+        path.write_text(json.dumps(facts))
+    return root
+
+
+def patch_bands(folder: Path, bands: tuple[str, ...]) -> None:
+    folder.mkdir(parents=True)
+    for band in bands:
+        size = 4 if band in ("B01", "B09") else 24 if band in ("B02", "VV", "VH") else 12
+        dtype = np.float32 if band in ("VV", "VH") else np.uint16
+        grid = {"crs": "EPSG:32633", "transform": Affine(240 / size, 0, 4e5, 0, -240 / size, 5e6)}
+        write_raster(folder / f"{folder.name}_{band}.tif", np.ones((1, size, size), dtype), **grid)

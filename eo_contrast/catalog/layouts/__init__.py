@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts import eurosat, ssl4eo_v1
+from eo_contrast.catalog.layouts import bigearthnet, eurosat, ssl4eo_v1
 from eo_contrast.errors import InputError
 
 
@@ -32,6 +32,12 @@ class Layout:
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         "ssl4eo-v1": Layout(ssl4eo_v1.recognises, ssl4eo_v1.scan, ssl4eo_v1.EXPECTS),
+        "bigearthnet-v1": Layout(
+            bigearthnet.recognises_v1, bigearthnet.scan_v1, bigearthnet.EXPECTS_V1
+        ),
+        "bigearthnet-v2": Layout(
+            bigearthnet.recognises_v2, bigearthnet.scan_v2, bigearthnet.EXPECTS_V2
+        ),
         "eurosat-rgb": Layout(eurosat.recognises_rgb, eurosat.scan_rgb, eurosat.EXPECTS_RGB),
         "eurosat-ms": Layout(eurosat.recognises_ms, eurosat.scan_ms, eurosat.EXPECTS_MS),
     }
