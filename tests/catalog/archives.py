@@ -101,3 +101,36 @@ def patch_bands(folder: Path, bands: tuple[str, ...]) -> None:
         dtype = np.float32 if band in ("VV", "VH") else np.uint16
         grid = {"crs": "EPSG:32633", "transform": Affine(240 / size, 0, 4e5, 0, -240 / size, 5e6)}
         write_raster(folder / f"{folder.name}_{band}.tif", np.ones((1, size, size), dtype), **grid)
+
+
+def roi_patches(root: Path, region: str, kinds: dict[str, int], *, scene: int = 1) -> Path:
+    """SEN12MS or DFC2020: two patches of one scene; ``kinds`` maps s1, s2, lc, dfc to bands."""
+    for kind, bands in kinds.items():
+        folder = root / region / f"{kind}_{scene}"
+        folder.mkdir(parents=True)
+        for number in (30, 31):
+            dtype = {"s1": np.float32, "s2": np.uint16}.get(kind, np.uint8)
+            grid = {
+                "crs": "EPSG:32633",
+                "transform": Affine(10, 0, 5e5 + 160 * number, 0, -10, 5e6),
+            }
+            values = np.ones((bands, 32, 32), dtype)
+            write_raster(folder / f"{region}_{kind}_{scene}_p{number}.tif", values, **grid)
+    return root
+
+
+def seco(root: Path, *, places: int = 2) -> Path:
+    for place in range(places):
+        for scene in (
+            "20191005T101029_20191005T101031_T33UUP",
+            "20200105T101029_20200105T101031_T33UUP",
+        ):
+            folder = root / f"{place:06}" / scene
+            folder.mkdir(parents=True)
+            for name in SCENES["s2a"][1]:
+                grid = {
+                    "crs": "EPSG:32633",
+                    "transform": Affine(10, 0, 5e5 + 3e3 * place, 0, -10, 5e6),
+                }
+                write_raster(folder / f"{name}.tif", np.full((1, 12, 12), 51, np.uint8), **grid)
+    return root

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts import bigearthnet, eurosat, ssl4eo_v1
+from eo_contrast.catalog.layouts import bigearthnet, eurosat, roi_patches, seco, ssl4eo_v1
 from eo_contrast.errors import InputError
 
 
@@ -32,6 +32,13 @@ class Layout:
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         "ssl4eo-v1": Layout(ssl4eo_v1.recognises, ssl4eo_v1.scan, ssl4eo_v1.EXPECTS),
+        "seco": Layout(seco.recognises, seco.scan, seco.EXPECTS),
+        "sen12ms": Layout(
+            roi_patches.recognises_sen12ms, roi_patches.scan_sen12ms, roi_patches.EXPECTS_SEN12MS
+        ),
+        "dfc2020": Layout(
+            roi_patches.recognises_dfc2020, roi_patches.scan_dfc2020, roi_patches.EXPECTS_DFC2020
+        ),
         "bigearthnet-v1": Layout(
             bigearthnet.recognises_v1, bigearthnet.scan_v1, bigearthnet.EXPECTS_V1
         ),

@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE
 from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.layouts.names import time_in
 from eo_contrast.errors import InputError
 
 EXPECTS_V1 = "folders S2A_MSIL2A_..., or BigEarthNet-v1.0 and BigEarthNet-S1-v1.0 of them"
@@ -101,7 +101,7 @@ def _patch(patch: Path, layout: str, place: str, told: Told) -> Image | Skipped:
         product="s2-l2a" if optical else "s1-grd",
         bands=expected,
         files=files,
-        date=_date(match["time"]),
+        date=time_in(match["time"]),
         scale=REFLECTANCE_SCALE if optical else 1.0,
         nodata=0 if optical else None,
         split=told.split,
@@ -121,7 +121,7 @@ def _reference_map(patch: Path, place: str, told: Told) -> Image | Skipped:
         product="label",
         bands=("corine",),
         files=(path,),
-        date=_date(match["time"]),
+        date=time_in(match["time"]),
         nodata=0,
         split=told.split,
         label=told.labels,
@@ -158,10 +158,6 @@ def _table(path: Path) -> tuple[Mapping[str, Told], Mapping[str, str]]:
         for row in rows
     }
     return told, {row["s1_name"]: row["patch_id"] for row in rows if row["s1_name"]}
-
-
-def _date(text: str) -> datetime:
-    return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
 def _is_patch(path: Path) -> bool:

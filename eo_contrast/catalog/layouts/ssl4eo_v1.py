@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE, band_name, offset_of
+from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE, offset_of
 from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.layouts.names import by_band, time_in
 from eo_contrast.errors import InputError
 
 EXPECTS = "folders s1, s2c or s2a of <place>/<scene>/<band>.tif"
 FOLDERS = {"s1": "s1-grd", "s2c": "s2-l1c", "s2a": "s2-l2a"}
 
 _PLACE = re.compile(r"\d{7}")
-_TIME = re.compile(r"\d{8}T\d{6}")
 
 
 def recognises(root: Path) -> bool:
@@ -38,12 +37,12 @@ def scan(root: Path) -> Iterator[Image | Skipped]:
 
 def _image(scene: Path, place: str, folder: str, product: str) -> Image | Skipped:
     expected = ORDERS[f"ssl4eo-{folder}"]
-    found = {_name(path): path for path in sorted(scene.glob("*.tif"))}
+    found = by_band(scene.glob("*.tif"))
     missing = [name for name in expected if name not in found]
     if missing:
         return Skipped(scene, f"bands {' '.join(missing)} are missing")
-    time = _TIME.search(scene.name)
-    if time is None:
+    date = time_in(scene.name)
+    if date is None:
         return Skipped(scene, "the name of the folder has no time, as in 20200604T054639")
     try:
         facts = _facts(scene / "metadata.json")
@@ -57,19 +56,12 @@ def _image(scene: Path, place: str, folder: str, product: str) -> Image | Skippe
         product=product,
         bands=expected,
         files=tuple(found[name] for name in expected),
-        date=datetime.strptime(time[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC),
+        date=date,
         scale=REFLECTANCE_SCALE if optical else 1.0,
         offset=_offset(facts) if optical else 0.0,
         nodata=0 if optical else None,
         facts=_kept(facts),
     )
-
-
-def _name(path: Path) -> str:
-    try:
-        return band_name(path.stem)
-    except InputError:
-        return path.stem
 
 
 def _facts(path: Path) -> dict[str, Any]:
