@@ -28,7 +28,7 @@ def write_raster(
     shape = {"count": bands, "height": height, "width": width, "dtype": values.dtype.name}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(path, "w", driver="GTiff", **{**options, **shape, **profile}) as dataset,
+        rasterio.open(path, "w", **{"driver": "GTiff", **options, **shape, **profile}) as dataset,
     ):
         edit(dataset)
         dataset.write(values)

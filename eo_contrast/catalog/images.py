@@ -19,7 +19,8 @@ class Image:
         bands: their names, in the order of ``files``, or of the one file's bands.
         files: one file a band, or one for all.
         date: when it was taken, in UTC; None: the archive does not tell.
-        scale, offset: value = scale * (count + offset), the unit being the product's.
+        scale, offset: value = scale * (count + offset), in ``unit``.
+        unit: reflectance, dB or linear (backscattered power); empty: of none.
         nodata: count that stands for no data; None: none does.
         split: train, val or test where the archive says; else empty.
         label: class of the whole image where the archive says; else empty.
@@ -35,6 +36,7 @@ class Image:
     date: datetime | None = None
     scale: float = 1.0
     offset: float = 0.0
+    unit: str = ""
     nodata: float | None = None
     split: str = ""
     label: str = ""

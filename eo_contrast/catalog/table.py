@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from eo_contrast.bands import PRODUCTS
 from eo_contrast.catalog.images import Image
 from eo_contrast.errors import InputError
 from eo_contrast.files import whole_file
@@ -51,6 +52,7 @@ SCHEMA = pa.schema(
         ("dtype", pa.string()),
         ("scale", pa.float64()),
         ("offset", pa.float64()),
+        ("unit", pa.string()),
         ("nodata", pa.float64()),
         ("proj:code", pa.string()),
         ("proj:transform", pa.list_(pa.float64())),
@@ -156,6 +158,7 @@ def _item(row: Row) -> dict[str, Any]:
         "dtype": row.dtype,
         "scale": image.scale,
         "offset": image.offset,
+        "unit": image.unit or _unit(image.product),
         "nodata": image.nodata,
         "proj:code": row.code or None,
         "proj:transform": list(row.transform) or None,
@@ -167,6 +170,10 @@ def _item(row: Row) -> dict[str, Any]:
         "source_bytes": row.source_bytes,
         "source_modified_ns": row.source_modified_ns,
     }
+
+
+def _unit(product: str) -> str:
+    return PRODUCTS[product].unit if product in PRODUCTS else ""
 
 
 def _located(files: Sequence[Path]) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
-from eo_contrast.bands import positions
+from eo_contrast.bands import decibel, positions
 from eo_contrast.errors import InputError
 from eo_contrast.raster.reader import RasterSource, open_raster
 
@@ -124,6 +124,9 @@ def _of_file(row: Row, path: Path, indexes: Sequence[int]) -> Iterator[_Stored]:
         physical = (counts.astype(np.float32) + np.float32(row["offset"])) * np.float32(
             row["scale"]
         )
+        if row["unit"] == "linear":
+            physical, has_logarithm = decibel(physical)
+            valid &= has_logarithm
         known = np.where(valid, physical, np.float32(np.nan))
         yield _Stored(known, meta.crs, meta.transform)
 

@@ -134,3 +134,44 @@ def seco(root: Path, *, places: int = 2) -> Path:
                 }
                 write_raster(folder / f"{name}.tif", np.full((1, 12, 12), 51, np.uint8), **grid)
     return root
+
+
+SAFE = {
+    "L1C": "S2B_MSIL1C_20220126T105229_N0400_R051_T31TDH_20220126T125014.SAFE",
+    "L2A": "S2B_MSIL2A_20220126T105229_N0400_R051_T31TDH_20220126T135014.SAFE",
+}
+
+
+def s2_safe(root: Path, level: str, *, offset: int | None = -1000) -> Path:
+    """A product with all bands as lossless JPEG 2000, 64 counts a reflectance of .0064."""
+    product = root / SAFE[level]
+    names = [f"B{n:02}" for n in range(1, 13)] + ["B8A"]
+    for name in names if level == "L1C" else [name for name in names if name != "B10"]:
+        own = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B01": 60, "B09": 60, "B10": 60}
+        for metres in [own.get(name, 20)] if level == "L1C" else {own.get(name, 20), 60}:
+            folder = product / "GRANULE" / "G" / "IMG_DATA"
+            folder = folder if level == "L1C" else folder / f"R{metres}m"
+            folder.mkdir(parents=True, exist_ok=True)
+            end = "" if level == "L1C" else f"_{metres}m"
+            values = np.full((1, 1200 // metres, 1200 // metres), 2000 + metres, np.uint16)
+            grid = {"crs": "EPSG:32631", "transform": Affine(metres, 0, 4e5, 0, -metres, 4.8e6)}
+            jpeg = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
+            write_raster(folder / f"T31TDH_20220126T105229_{name}{end}.jp2", values, **grid, **jpeg)
+    tag = "RADIO_ADD_OFFSET" if level == "L1C" else "BOA_ADD_OFFSET"
+    offsets = "" if offset is None else f'<{tag} band_id="0">{offset}</{tag}>' * 2
+    name = "QUANTIFICATION_VALUE" if level == "L1C" else "BOA_QUANTIFICATION_VALUE"
+    (product / f"MTD_MSI{level}.xml").write_text(
+        f"<n1:Product xmlns:n1='x'><PROCESSING_BASELINE>04.00</PROCESSING_BASELINE>{offsets}"
+        f"<{name} unit='none'>10000</{name}></n1:Product>"
+    )
+    return root
+
+
+def s1_rtc(root: Path, end: str = "rtc") -> Path:
+    folder = root / "x0001"
+    folder.mkdir(parents=True)
+    grid = {"crs": "EPSG:32631", "transform": Affine(10, 0, 4e5, 0, -10, 4.8e6)}
+    for name, power in (("vv", 0.1), ("vh", 0.01)):
+        stem = f"S1A_IW_GRDH_1SDV_20200607T010800_20200607T010825_032904_{name}_{end}"
+        write_raster(folder / f"{stem}.tif", np.full((1, 24, 24), power, np.float32), **grid)
+    return root

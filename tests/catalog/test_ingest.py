@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import archives
 import geopandas
 import pytest
 from archives import eurosat_ms, eurosat_rgb, ssl4eo_v1
@@ -14,6 +15,7 @@ from archives import eurosat_ms, eurosat_rgb, ssl4eo_v1
 from eo_contrast.bands import L1C, L2A, ORDERS, VV_VH
 from eo_contrast.catalog.describe import describe_catalogue
 from eo_contrast.catalog.ingest import ingest
+from eo_contrast.catalog.layouts import LAYOUTS, find_layout
 from eo_contrast.catalog.table import read_catalogue
 from eo_contrast.errors import InputError
 from eo_contrast.files import locked
@@ -179,6 +181,30 @@ def test_of_two_at_once_the_second_says_so_and_a_killed_one_holds_nothing(tmp_pa
     other.join()
     assert ingest(root, out)["rows"] == 4
     assert not list(tmp_path.glob(".*"))
+
+
+ARCHIVES = {
+    "eurosat-ms": archives.eurosat_ms,
+    "eurosat-rgb": archives.eurosat_rgb,
+    "ssl4eo-v1": archives.ssl4eo_v1,
+    "bigearthnet-v1": archives.bigearthnet_v1,
+    "bigearthnet-v2": archives.bigearthnet_v2,
+    "seco": archives.seco,
+    "sen12ms": lambda root: archives.roi_patches(root, "ROIs1158_spring", {"s1": 2, "s2": 13}),
+    "dfc2020": lambda root: archives.roi_patches(root, "ROIs0000_test", {"s1": 2, "dfc": 1}),
+    "s2-safe": lambda root: archives.s2_safe(root, "L2A"),
+    "s1-rtc": archives.s1_rtc,
+}
+
+
+def test_every_layout_is_tried_here():
+    assert set(ARCHIVES) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("layout", ARCHIVES)
+def test_a_layout_is_found_by_looking_and_no_other_fits(tmp_path, layout):
+    ARCHIVES[layout](tmp_path / "root")
+    assert find_layout(tmp_path / "root", "auto")[0] == layout
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def hills(x, y):
 def row(path, *, transform, shape, **changes):
     return {
         "id": "x", "product": "s2-l2a", "href": str(path), "files": [], "bands": ["B02"],
-        "scale": 1e-4, "offset": 0.0, "nodata": 0.0, "proj:code": "EPSG:32633",
+        "scale": 1e-4, "offset": 0.0, "nodata": 0.0, "unit": "reflectance",
+        "proj:code": "EPSG:32633",
         "proj:transform": list(transform)[:6], "proj:shape": list(shape), **changes,
     }  # fmt: skip
 
@@ -88,6 +89,20 @@ def test_no_data_is_a_mask_and_does_not_bleed(tmp_path):
     moved = read_view(one, grid=Grid(UTM, here @ Affine.translation(0.4, 0.4), 15, 15))
     np.testing.assert_allclose(moved.values[0][moved.valid], 0.5, rtol=1e-6)
     assert not moved.valid[:, :4].any()
+
+
+def test_linear_power_is_read_as_decibel_and_what_has_none_is_masked(tmp_path):
+    here = Affine(10, 0, 5e5, 0, -10, 5e6)
+    power = np.full((1, 8, 8), 0.01, np.float32)
+    power[0, 0, :3] = (0, -0.1, np.nan)
+    write_raster(tmp_path / "s1.tif", power, crs=UTM, transform=here)
+    radar = row(
+        tmp_path / "s1.tif", transform=here, shape=(8, 8), product="s1-rtc", scale=1.0,
+        nodata=None, unit="linear", bands=["VV"],
+    )  # fmt: skip
+    view = read_view(radar)
+    assert view.valid.sum() == 61
+    np.testing.assert_allclose(view.values[0][view.valid], -20, atol=1e-5)
 
 
 def test_labels_keep_their_classes_whatever_the_grid(tmp_path):

@@ -12,7 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts import bigearthnet, eurosat, roi_patches, seco, ssl4eo_v1
+from eo_contrast.catalog.layouts import (
+    bigearthnet,
+    eurosat,
+    roi_patches,
+    s1_rtc,
+    s2_safe,
+    seco,
+    ssl4eo_v1,
+)
 from eo_contrast.errors import InputError
 
 
@@ -31,6 +39,8 @@ class Layout:
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
+        "s2-safe": Layout(s2_safe.recognises, s2_safe.scan, s2_safe.EXPECTS),
+        "s1-rtc": Layout(s1_rtc.recognises, s1_rtc.scan, s1_rtc.EXPECTS),
         "ssl4eo-v1": Layout(ssl4eo_v1.recognises, ssl4eo_v1.scan, ssl4eo_v1.EXPECTS),
         "seco": Layout(seco.recognises, seco.scan, seco.EXPECTS),
         "sen12ms": Layout(

@@ -28,8 +28,8 @@ V1_FOLDERS = ("", "BigEarthNet-v1.0", "BigEarthNet-S1-v1.0")
 V2_FOLDERS = ("BigEarthNet-S1", "BigEarthNet-S2", "Reference_Maps")
 TABLE = "metadata.parquet"
 
-_OPTICAL = re.compile(r"S2[A-D]_MSIL2A_(?P<time>\d{8}T\d{6})_(?P<place>.+)")
-_RADAR = re.compile(r"S1[A-D]_IW_GRDH_1SDV_(?P<time>\d{8}T\d{6})_(?P<place>.+)")
+_OPTICAL = re.compile(r"S2[A-D]_MSIL2A_(?P<time>\d{8}T\d{6})_(?P<place>(\w+_)?\d{1,2}_\d{1,2})")
+_RADAR = re.compile(r"S1[A-D]_IW_GRDH_1SDV_(?P<time>\d{8}T\d{6})_(?P<place>(\w+_)?\d{1,2}_\d{1,2})")
 _MGRS = re.compile(r"T?(\d{2}[A-Z]{3})_(\d+)_(\d+)$")
 
 
