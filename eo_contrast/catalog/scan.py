@@ -9,14 +9,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import rasterio
 import shapely
 
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.table import Row
 from eo_contrast.errors import EoContrastError
-from eo_contrast.raster.meta import RasterMeta
-from eo_contrast.raster.reader import open_raster, unplaced_silently
-from eo_contrast.raster.stac import footprint, has_place
+from eo_contrast.raster.reader import Header, open_raster, read_header, unplaced_silently
+from eo_contrast.raster.stac import footprint
 
 THREADS = 8
 # Images whose headers are asked for at once: an archive of millions is not held in memory.
@@ -73,7 +73,9 @@ def _described(found: Image | Skipped, *, layout: str, known: Known) -> Row | Sk
         stamp = _stamp(found.files)
         if known.get(found.id) == stamp:
             return None
-        return _row(found, layout, stamp)
+        # One for all files of an image: each open would make and undo one of its own.
+        with rasterio.Env():
+            return _row(found, layout, stamp)
     except EoContrastError as error:
         return Skipped(found.files[0], str(error))
     except OSError as error:
@@ -89,37 +91,39 @@ def _stamp(files: tuple[Path, ...]) -> Stamp:
 
 
 def _row(image: Image, layout: str, stamp: Stamp) -> Row | Skipped:
-    metas = []
-    for path in image.files:
-        with open_raster(path) as (_, meta):
-            metas.append(meta)
-    fault = _fault(image, metas)
-    if fault:
-        return Skipped(image.files[0], fault)
-    finest = max(metas, key=lambda meta: meta.width)
-    placed = has_place(finest)
-    outline = footprint(finest) if placed else None
-    authority = finest.crs.to_authority() if finest.crs else None
+    finest = image.files[0]
+    if len(image.files) > 1:
+        headers = [read_header(path) for path in image.files]
+        fault = _unlike(image, headers)
+        if fault:
+            return Skipped(image.files[0], fault)
+        widths = [header.width for header in headers]
+        finest = image.files[widths.index(max(widths))]
+    with open_raster(finest) as (_, meta):
+        pass
+    if len(image.files) == 1 and meta.count != len(image.bands):
+        fault = f"{meta.count} bands, {len(image.bands)} expected ({' '.join(image.bands)})"
+        return Skipped(finest, fault)
+    outline = footprint(meta)
+    authority = meta.crs.to_authority() if meta.crs else None
     return Row(
         image=image,
         layout=layout,
         footprint=shapely.Polygon(outline) if outline else None,
-        dtype=finest.dtypes[0],
+        dtype=meta.dtypes[0],
         code=":".join(authority) if authority else "",
-        transform=tuple(finest.transform)[:6] if finest.transform else (),
-        shape=(finest.height, finest.width),
+        transform=tuple(meta.transform)[:6] if meta.transform else (),
+        shape=(meta.height, meta.width),
         source_bytes=stamp.source_bytes,
         source_modified_ns=stamp.source_modified_ns,
     )
 
 
-def _fault(image: Image, metas: list[RasterMeta]) -> str:
-    """Why the files cannot be what the layout says they are; empty: they can."""
-    if len(metas) == 1 and metas[0].count != len(image.bands):
-        return f"{metas[0].count} bands, {len(image.bands)} expected ({' '.join(image.bands)})"
-    for path, meta in zip(image.files, metas, strict=True):
-        if len(metas) > 1 and meta.count != 1:
-            return f"{path.name} has {meta.count} bands, 1 expected"
-        if meta.crs != metas[0].crs:
+def _unlike(image: Image, headers: list[Header]) -> str:
+    """Why files cannot be the bands of one image; empty: they can."""
+    for path, header in zip(image.files, headers, strict=True):
+        if header.count != 1:
+            return f"{path.name} has {header.count} bands, 1 expected"
+        if header.crs != headers[0].crs:
             return f"{path.name} has another CRS than {image.files[0].name}"
     return ""
