@@ -71,6 +71,10 @@ class Look:
 
 
 def look_of(raster: Path, meta: RasterMeta) -> Look:
+    """Which bands of a raster make its picture: red, green and blue by name, else the first ones.
+
+    Raises: InputError: samples other than uint8, or a number of bands that makes no picture.
+    """
     _refuse_wide_samples(raster, meta)
     has_alpha = ColorInterp.alpha in meta.colorinterp
     alpha = 1 + meta.colorinterp.index(ColorInterp.alpha) if has_alpha else None

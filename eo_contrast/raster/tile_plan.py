@@ -92,6 +92,16 @@ class TilePlan:
 
 
 def plan_tiles(raster: Path, meta: RasterMeta, *, zoom: int | None, tile_side: int) -> TilePlan:
+    """Which tiles of which zooms a raster is cut into.
+
+    Args:
+        zoom: the deepest that is written; None: the one nearest to the raster's pixels.
+        tile_side: in pixels.
+
+    Raises:
+        InputError: a zoom out of range, no position, or more tiles than GDAL can address.
+        ValueError: ``tile_side`` is not an even number of 2 or more.
+    """
     if tile_side < 2 or tile_side % 2:
         raise ValueError(f"tile_side {tile_side} is not an even number")
     if zoom is not None and not 0 <= zoom <= DEEPEST_ZOOM:

@@ -164,6 +164,16 @@ def write_tiles(
     tile_side: int,
     advance: Advance | None,
 ) -> TileSummary:
+    """Cut a raster into web-map tiles of all zooms, each handed over once, children first.
+
+    Args:
+        put: gets each tile that has a valid pixel, as PNG.
+        zoom: the deepest; None: the one nearest to the raster's pixels.
+        tile_side: in pixels, even.
+
+    Raises: InputError: the raster makes no picture, has no position, needs too many tiles, or
+        has no valid pixel.
+    """
     with open_raster(raster) as (dataset, meta):
         look = look_of(raster, meta)
         plan = plan_tiles(raster, meta, zoom=zoom, tile_side=tile_side)
