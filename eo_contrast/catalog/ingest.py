@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def _known(table: pa.Table) -> Known:
     return {name: Stamp(size, modified) for name, size, modified in zip(*columns, strict=True)}
 
 
-def _unique(found: Any) -> Any:
+def _unique(found: Iterator[Image | Skipped]) -> Iterator[Image | Skipped]:
     """The same, but an id that comes again is skipped: rows are told apart by it."""
     seen: dict[str, Path] = {}
     for one in found:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eo_contrast.bands import ORDERS
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts.names import by_band, time_in
+from eo_contrast.catalog.layouts.names import dated_bands
 
 EXPECTS = "numbered folders of <scene>/B1.tif .. B12.tif"
 
@@ -36,20 +36,17 @@ def scan(root: Path) -> Iterator[Image | Skipped]:
 
 def _image(scene: Path, place: str) -> Image | Skipped:
     expected = ORDERS["seco"]
-    found = by_band(scene.glob("*.tif"))
-    missing = [name for name in expected if name not in found]
-    if missing:
-        return Skipped(scene, f"bands {' '.join(missing)} are missing")
-    date = time_in(scene.name)
-    if date is None:
-        return Skipped(scene, "the name of the folder has no time, as in 20200604T054639")
+    there = dated_bands(scene, expected)
+    if isinstance(there, Skipped):
+        return there
+    files, date = there
     return Image(
         id=f"seco/{place}/{scene.name}",
         place_id=f"seco/{place}",
         sensor="s2",
         product="s2-l2a",
         bands=expected,
-        files=tuple(found[name] for name in expected),
+        files=files,
         date=date,
         scale=1 / 255,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE, offset_of
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts.names import by_band, time_in
+from eo_contrast.catalog.layouts.names import dated_bands
 from eo_contrast.errors import InputError
 
 EXPECTS = "folders s1, s2c or s2a of <place>/<scene>/<band>.tif"
@@ -37,13 +37,10 @@ def scan(root: Path) -> Iterator[Image | Skipped]:
 
 def _image(scene: Path, place: str, folder: str, product: str) -> Image | Skipped:
     expected = ORDERS[f"ssl4eo-{folder}"]
-    found = by_band(scene.glob("*.tif"))
-    missing = [name for name in expected if name not in found]
-    if missing:
-        return Skipped(scene, f"bands {' '.join(missing)} are missing")
-    date = time_in(scene.name)
-    if date is None:
-        return Skipped(scene, "the name of the folder has no time, as in 20200604T054639")
+    there = dated_bands(scene, expected)
+    if isinstance(there, Skipped):
+        return there
+    files, date = there
     try:
         facts = _facts(scene / "metadata.json")
     except InputError as error:
@@ -55,7 +52,7 @@ def _image(scene: Path, place: str, folder: str, product: str) -> Image | Skippe
         sensor="s2" if optical else "s1",
         product=product,
         bands=expected,
-        files=tuple(found[name] for name in expected),
+        files=files,
         date=date,
         scale=REFLECTANCE_SCALE if optical else 1.0,
         offset=_offset(facts) if optical else 0.0,
