@@ -36,6 +36,15 @@ from eo_contrast.errors import InputError, WorldError
 )
 @click.option("--bands", help="The model's bands in the raster: numbers or names, as 1,2,3.")
 @click.option(
+    "--scaling",
+    default="card",
+    show_default=True,
+    metavar="HOW",
+    help="How the raster's numbers become the model's values: card (by its own scale and offset), "
+    "dtype (0 to the type's largest), product (Sentinel-2), percentiles or percentiles:LOW,HIGH "
+    "(of the whole raster), or LOW,HIGH.",
+)
+@click.option(
     "--aoi",
     type=click.Path(path_type=Path),
     help="A vector file of any CRS: translate what lies in its polygons, leave the rest out.",

@@ -19,10 +19,7 @@ CANDIDATES_A_SIDE = 7
 
 
 def sample_tiles(source: Source, *, stride: int, side: int = SAMPLE_SIDE) -> Tensor | None:
-    """A systematic sample of a scene: up to ``MOST_TILES`` of an even grid of tiles.
-
-    Tiles with less than half as many valid pixels as the best one are left out, so that
-    what fills the holes of a scene does not stand for the scene.
+    """A systematic sample of a scene as a network takes it.
 
     Args:
         stride: tiles' sides are multiples of it.
@@ -30,6 +27,20 @@ def sample_tiles(source: Source, *, stride: int, side: int = SAMPLE_SIDE) -> Ten
 
     Returns: float32 (tiles, bands, rows, columns), invalid pixels filled by the tile's band
         means; None when no pixel of the sample is valid.
+    """
+    sample = sample_pixels(source, side=side)
+    return torch.cat([as_tile(pixels, stride) for pixels in sample]) if sample else None
+
+
+def sample_pixels(source: Source, *, side: int = SAMPLE_SIDE) -> list[Pixels]:
+    """A systematic sample of a scene: up to ``MOST_TILES`` of an even grid of windows.
+
+    Windows with less than half as many valid pixels as the best one are left out, so that
+    what fills the holes of a scene does not stand for the scene; none is left when no pixel
+    is valid.
+
+    Args:
+        side: of a window in pixels, less where the raster is smaller.
     """
     places = [
         (top, left)
@@ -40,9 +51,10 @@ def sample_tiles(source: Source, *, stride: int, side: int = SAMPLE_SIDE) -> Ten
     shares = [float(pixels.valid.mean()) for pixels in sample]
     best = max(shares)
     if best == 0:
-        return None
-    fit = [pixels for pixels, share in zip(sample, shares, strict=True) if share >= best / 2]
-    return torch.cat([as_tile(pixels, stride) for pixels in _spread(fit)])
+        return []
+    return _spread(
+        [pixels for pixels, share in zip(sample, shares, strict=True) if share >= best / 2]
+    )
 
 
 def _positions(length: int, side: int) -> list[int]:

@@ -37,6 +37,10 @@ class Pixels:
     values: NDArray[Any]
     valid: NDArray[np.bool_]
 
+    def of_valid(self) -> NDArray[Any]:
+        """Values of the valid pixels alone, (bands, pixels)."""
+        return self.values[:, self.valid]
+
 
 def all_valid(rows: int, columns: int) -> NDArray[np.bool_]:
     """Validity where nothing is invalid: read-only, and without memory of its own."""

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -334,6 +334,7 @@ def _key(
         "content of --aoi": hashlib.sha256(options.aoi.read_bytes()).hexdigest()
         if options.aoi
         else None,
+        "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
         "device": torch.device(model.device).type,
         "--precision": model.precision,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from rasterio import Affine
 from rasterio.crs import CRS
@@ -32,7 +31,8 @@ from eo_contrast.raster.meta import (
 from eo_contrast.raster.reader import alpha_band
 from eo_contrast.raster.tile_names import tile_of_file, tile_transform
 from eo_contrast.raster.windows import default_overlap
-from eo_contrast.training.card import Card, InputScaling
+from eo_contrast.training.card import Card
+from eo_contrast.translate.scaling import in_words, parse_scaling, units_for
 from eo_contrast.translate.tile_models import Model, load_tile_model
 from eo_contrast.translate.view import Opener, View
 
@@ -50,6 +50,8 @@ class TranslateOptions:
             pixel, so that tiling changes nothing.
         norm: ``scene``: normalise by statistics of the whole scene; ``tile``: by each tile's.
         bands: numbers or names of the raster's bands, in the model's order; None: by name.
+        scaling: how the raster's numbers become the card's values: ``card``, ``dtype``,
+            ``product``, ``percentiles``, ``percentiles:LOW,HIGH`` or ``LOW,HIGH``.
         aoi: a vector file; what lies outside is left out. None: the whole raster.
         grid: of the result: the ``source``'s, or the ``model``'s resolution.
     """
@@ -58,6 +60,7 @@ class TranslateOptions:
     overlap: int | None = None
     norm: Literal["scene", "tile"] = "scene"
     bands: str | None = None
+    scaling: str = "card"
     aoi: Path | None = None
     grid: Literal["source", "model"] = "source"
 
@@ -121,7 +124,7 @@ def prepare_job(
     view, meta_out, remarks = decide(dataset, meta, model, options, area, name)
     source = view.over(dataset, meta)
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
-    provenance = _provenance(model, options, file_name(path))
+    provenance = _provenance(model, options, view, file_name(path))
     own_tags = {**meta_out.tags.get("", {}), **provenance}
     return Job(
         opener=Opener(path, view),
@@ -163,6 +166,8 @@ def _decide_copy(
     name: str,
 ) -> tuple[View, RasterMeta, tuple[str, ...]]:
     """A copy keeps nodata and alpha as values; what a GeoTIFF cannot hold becomes a mask."""
+    if options.scaling != "card":
+        raise InputError(f"--scaling {options.scaling}: a copy keeps its values; leave it out")
     indexes = tuple(range(1, meta.count + 1))
     if options.bands is not None:
         indexes = parse_bands(options.bands, meta, count=None, name=name)
@@ -193,10 +198,15 @@ def _decide_picture(
     """A picture is made of the bands that the model's card names, at its resolution."""
     assert model.card is not None
     indexes = _indexes(dataset, meta, model.card, options.bands, name)
-    _refuse_unfit_values(meta, indexes, model.card.scaling, name)
     part = meta if area is None else cropped(meta, area)
     size, remarks = _model_grid(part, model.card, options.grid)
     view = View(indexes, physical=True, area=area, grid=size)
+    scaling, of_card = parse_scaling(options.scaling), model.card.scaling
+    full = replace(view, grid=None).over(dataset, meta)
+    units = units_for(scaling, of_card, meta, indexes, full, name)
+    if scaling.kind != "card":
+        view = replace(view, units=units)
+        remarks = (*remarks, f"values {in_words(units, of_card)}")
     shown = part if options.grid == "source" or size is None else on_grid(part, *size)
     return view, as_picture(shown, model.tiles.bands_out, dtype=str(model.tiles.dtype_out)), remarks
 
@@ -258,26 +268,10 @@ def _seam_remarks(plan: Plan, halo: int) -> tuple[str, ...]:
     )
 
 
-def _refuse_unfit_values(
-    meta: RasterMeta, indexes: tuple[int, ...], scaling: InputScaling, name: str
-) -> None:
-    """Refuse integers whose range says that they are in another unit than the model's."""
-    for index in indexes:
-        dtype = np.dtype(meta.dtypes[index - 1])
-        if dtype.kind not in "iu":
-            continue
-        largest = np.iinfo(dtype).max * meta.scales[index - 1] + meta.offsets[index - 1]
-        too_wide = dtype.itemsize > 1 and largest > 64 * scaling.maximum
-        if too_wide or largest < scaling.maximum / 8:
-            raise InputError(
-                f"{name}: band {index} is {dtype.name} with values up to {largest:g}, the model "
-                f"takes {scaling.minimum:g} to {scaling.maximum:g}; scale the raster to that range "
-                "first, as with gdal_translate -scale"
-            )
-
-
-def _provenance(model: Model, options: TranslateOptions, name: str) -> dict[str, str]:
+def _provenance(model: Model, options: TranslateOptions, view: View, name: str) -> dict[str, str]:
     tags = {"software": f"eo-contrast {eo_contrast.__version__}", "source": name}
     if model.sha256 is not None:
         tags |= {"model": model.name, "model_sha256": model.sha256, "norm": options.norm}
+    if view.units is not None and model.card is not None:
+        tags["scaling"] = in_words(view.units, model.card.scaling)
     return {f"EO_CONTRAST_{key.upper()}": value for key, value in tags.items()}

@@ -235,7 +235,7 @@ def test_sixteen_bit_pixels_fit_a_model_of_reflectance_by_their_scale(tmp_path):
     model = small_model(tmp_path / "run", scaling=scaling)
     values = random_values(3, 40, 40, "uint16") // 16
     plain = write_raster(tmp_path / "plain.tif", values)
-    with pytest.raises(InputError, match="scale the raster"):
+    with pytest.raises(InputError, match="--scaling LOW,HIGH in the raster"):
         translated(plain, model)
     with rasterio.open(
         translated(write_raster(tmp_path / "a.tif", values, edit=scale), model)

@@ -1,0 +1,242 @@
+"""How a raster's numbers become the values that a model's card states (``--scaling``).
+
+Decided once a raster, before its first tile: a stretch of each tile by its own values would show
+the cuts as surely as a norm over the tile does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eo_contrast.bands import REFLECTANCE_SCALE, baseline_of, offset_of
+from eo_contrast.errors import InputError
+from eo_contrast.inference.statistics import sample_pixels
+from eo_contrast.raster.meta import RasterMeta
+from eo_contrast.raster.reader import Source
+from eo_contrast.training.card import InputScaling
+from eo_contrast.translate.view import Unit
+
+Kind = Literal["card", "dtype", "product", "percentiles", "range"]
+
+DEFAULT_PERCENTILES = (2.0, 98.0)
+# What the true-colour images that ESA adds to each product show as 255: Sentinel-2 Products
+# Specification Document, TCI.
+BRIGHTEST_OF_TRUE_COLOUR = {"s2-l1c": 0.3558, "s2-l2a": 0.2}
+# A card whose largest value is at most this takes reflectance, not a picture's bytes.
+LARGEST_REFLECTANCE = 2.0
+# Values that reach so many times as far as the card's are in another unit than the card's; so are
+# floats that reach no further than one in so many, and integer types that cannot reach an eighth.
+FAR = 64
+
+_LEVEL_IN_NAME = re.compile(r"S2[A-D]_MSI(L1C|L2A)_", re.IGNORECASE)
+_LEVEL_IN_TAG = re.compile(r"S2MSI(1C|2A)", re.IGNORECASE)
+_OFFSET_TAGS = ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET")
+_QUANTIFICATION_TAGS = ("BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A declared scaling.
+
+    Attributes:
+        kind: ``card``: values are in the card's unit by the raster's own scale and offset.
+            ``dtype``: the integer type's 0 .. largest is the card's range. ``product``: a
+            Sentinel-2 product's reflectance, shown as its true-colour image for a card of a
+            picture's values. ``percentiles``, ``range``: those from ``low`` to ``high`` are the
+            card's range.
+        low, high: percentiles of the scene, or values of the raster.
+    """
+
+    kind: Kind
+    low: float = 0.0
+    high: float = 0.0
+
+
+def parse_scaling(text: str) -> Scaling:
+    """``card``, ``dtype``, ``product``, ``percentiles``, ``percentiles:1,99`` or ``LOW,HIGH``.
+
+    Raises: InputError: none of these, or a low end that is not below the high one.
+    """
+    if text in ("card", "dtype", "product"):
+        return Scaling(text)  # type: ignore[arg-type]
+    kind, _, numbers = text.rpartition(":") if ":" in text else ("", "", text)
+    if text == "percentiles":
+        return Scaling("percentiles", *DEFAULT_PERCENTILES)
+    try:
+        low, high = (float(part) for part in numbers.split(","))
+    except ValueError:
+        low = high = float("nan")
+    percent = kind == "percentiles"
+    in_range = 0 <= low <= 100 and 0 <= high <= 100 if percent else np.isfinite([low, high]).all()
+    if kind not in ("", "percentiles") or not in_range or not low < high:
+        raise InputError(
+            f"--scaling {text}: is none of card, dtype, product, percentiles, percentiles:LOW,HIGH "
+            "(0 to 100) and LOW,HIGH (values of the raster), LOW below HIGH"
+        )
+    return Scaling("percentiles" if percent else "range", low, high)
+
+
+def units_for(
+    scaling: Scaling,
+    card: InputScaling,
+    meta: RasterMeta,
+    indexes: Sequence[int],
+    source: Source,
+    name: str,
+) -> tuple[Unit, ...]:
+    """What the chosen bands' numbers mean in the card's unit.
+
+    Args:
+        indexes: 1-based numbers of the bands.
+        source: these bands by the raster's own scale and offset; read where values decide.
+        name: the raster's, for the message and for the product that it tells.
+
+    Raises: InputError: the raster's type, product or values do not fit the scaling.
+    """
+    own = [Unit(meta.scales[k - 1], meta.offsets[k - 1], meta.nodata[k - 1]) for k in indexes]
+    match scaling.kind:
+        case "card":
+            _refuse_other_units(card, meta, indexes, source, name)
+            return tuple(own)
+        case "dtype":
+            tops = [_largest(meta.dtypes[index - 1], index, name) for index in indexes]
+            raw = [replace(unit, scale=1.0, offset=0.0) for unit in own]
+            return _onto(card, raw, [(0.0, top) for top in tops])
+        case "product":
+            return _product_units(card, meta, indexes, own, name)
+        case "percentiles":
+            sample = [pixels.of_valid() for pixels in sample_pixels(source)]
+            return _onto(card, own, percentiles_of(sample, scaling, own))
+        case "range":
+            return _onto(card, own, [(scaling.low, scaling.high)] * len(own))
+
+
+def in_words(units: Sequence[Unit], card: InputScaling) -> str:
+    """The raster's numbers that stand at the card's ends, band by band."""
+    ends = ((card.minimum - unit.offset, card.maximum - unit.offset) for unit in units)
+    numbers = ", ".join(
+        f"{low / unit.scale:.5g} to {high / unit.scale:.5g}" if unit.scale else "constant"
+        for unit, (low, high) in zip(units, ends, strict=True)
+    )
+    return f"{numbers} are the model's {card.minimum:g} to {card.maximum:g}"
+
+
+def percentiles_of(
+    sample: Sequence[NDArray[np.generic]], scaling: Scaling, units: Sequence[Unit]
+) -> list[tuple[float, float]]:
+    """The low and the high percentile of each band over a sample of its valid pixels.
+
+    Where the two are one number, the sample's smallest and largest.
+
+    Args:
+        sample: arrays (bands, pixels) of one band count.
+        units: one a band; their number counts where the sample is empty.
+    """
+    if not sample:
+        return [(0.0, 0.0)] * len(units)
+    values = np.concatenate(sample, axis=1).astype(np.float64)
+    ends = np.percentile(values, (scaling.low, scaling.high), axis=1)
+    flat = ends[0] == ends[1]
+    low = np.where(flat, values.min(axis=1), ends[0])
+    high = np.where(flat, values.max(axis=1), ends[1])
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _onto(
+    card: InputScaling, units: Sequence[Unit], ends: Sequence[tuple[float, float]]
+) -> tuple[Unit, ...]:
+    """Units in which each band's ends (in its own unit) are the card's."""
+    stretched = []
+    for unit, (low, high) in zip(units, ends, strict=True):
+        gain = (card.maximum - card.minimum) / (high - low) if high > low else 0.0
+        offset = card.minimum + (unit.offset - low) * gain
+        stretched.append(replace(unit, scale=unit.scale * gain, offset=offset))
+    return tuple(stretched)
+
+
+def _largest(dtype: str, index: int, name: str) -> float:
+    if np.dtype(dtype).kind not in "iu":
+        raise InputError(
+            f"{name}: band {index} is {dtype}, a type without a largest value; give --scaling "
+            "percentiles, or LOW,HIGH"
+        )
+    return float(np.iinfo(dtype).max)
+
+
+def _product_units(
+    card: InputScaling,
+    meta: RasterMeta,
+    indexes: Sequence[int],
+    own: Sequence[Unit],
+    name: str,
+) -> tuple[Unit, ...]:
+    tags = dict(meta.tags.get("", {}))
+    told = _LEVEL_IN_TAG.search(" ".join(tags.values())) or _LEVEL_IN_NAME.search(name)
+    if told is None:
+        raise InputError(
+            f"{name}: neither its name nor its tags say that it is a Sentinel-2 product; give "
+            "--scaling LOW,HIGH, the values that are black and white"
+        )
+    level = "s2-l1c" if "1C" in told[1].upper() else "s2-l2a"
+    baseline = _number(tags.get("PROCESSING_BASELINE")) or baseline_of(name)
+    units = [
+        _reflectance_unit(unit, tags | meta.band_tags[index - 1].get("", {}), offset_of(baseline))
+        for unit, index in zip(own, indexes, strict=True)
+    ]
+    if card.maximum <= LARGEST_REFLECTANCE:
+        return tuple(units)
+    return _onto(card, units, [(0.0, BRIGHTEST_OF_TRUE_COLOUR[level])] * len(units))
+
+
+def _reflectance_unit(unit: Unit, tags: dict[str, str], offset: float) -> Unit:
+    """By the raster's scale and offset if it states them, else by its tags, else the product's."""
+    nodata = 0.0 if unit.nodata is None else unit.nodata
+    if (unit.scale, unit.offset) != (1.0, 0.0):
+        return replace(unit, nodata=nodata)
+    offset = _first_number(tags, _OFFSET_TAGS, offset)
+    scale = 1 / _first_number(tags, _QUANTIFICATION_TAGS, 1 / REFLECTANCE_SCALE)
+    return Unit(scale, offset * scale, nodata)
+
+
+def _first_number(tags: dict[str, str], names: Sequence[str], otherwise: float) -> float:
+    found = (_number(tags.get(name)) for name in names)
+    return next((number for number in found if number is not None), otherwise)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _refuse_other_units(
+    card: InputScaling, meta: RasterMeta, indexes: Sequence[int], source: Source, name: str
+) -> None:
+    """Refuse values whose range says that they are in another unit than the model's."""
+    for index in indexes:
+        dtype = np.dtype(meta.dtypes[index - 1])
+        if dtype.kind not in "iu":
+            continue
+        largest = np.iinfo(dtype).max * meta.scales[index - 1] + meta.offsets[index - 1]
+        too_wide = dtype.itemsize > 1 and largest > FAR * card.maximum
+        if too_wide or largest < card.maximum / 8:
+            _refuse(f"band {index} is {dtype.name} with values up to {largest:g}", card, name)
+    if any(np.dtype(meta.dtypes[index - 1]).kind == "f" for index in indexes):
+        sample = [pixels.of_valid() for pixels in sample_pixels(source)]
+        largest = max((float(values.max()) for values in sample), default=0.0)
+        if largest > FAR * card.maximum or 0 < largest < card.maximum / FAR:
+            _refuse(f"its largest value in a sample is {largest:g}", card, name)
+
+
+def _refuse(what: str, card: InputScaling, name: str) -> None:
+    raise InputError(
+        f"{name}: {what}, the model takes {card.minimum:g} to {card.maximum:g}; say how they are "
+        "to be scaled, as --scaling percentiles, or --scaling LOW,HIGH in the raster's values"
+    )
