@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from eo_contrast.cli.options import Output, output_options, overwrite_option
 
+# Spelled out, so that help needs none of the libraries that write archives.
+LAYOUTS = (
+    "s2-safe", "s1-rtc", "ssl4eo-v1", "seco", "sen12ms", "dfc2020", "bigearthnet-v1",
+    "bigearthnet-v2", "eurosat-rgb", "eurosat-ms",
+)  # fmt: skip
+
 
 @click.group()
 def command() -> None:
-    """Write a synthetic landscape as a training archive."""
+    """Write a synthetic landscape as a training archive.
+
+    The landscape is one world for each seed; every layout shows it by its own sensors.
+
+    Example:  eo-contrast synth ssl4eo-v1 data/archive --places 32 --dates 4
+    """
 
 
 @command.command()
@@ -59,3 +71,35 @@ def sat2map(
             "seconds": seconds,
         }
     )
+
+
+def _archive_command(layout: str) -> click.Command:
+    @click.command(layout, help=f"The world as an archive in the layout {layout}.")
+    @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+    @click.option("--places", default=32, show_default=True, help="Places to show.")
+    @click.option(
+        "--dates", default=4, show_default=True, help="Dates a place, where the layout has several."
+    )
+    @click.option("--size", default=128, show_default=True, help="Side in pixels of 10 m.")
+    @click.option("--seed", default=0, show_default=True, help="Which world.")
+    @overwrite_option
+    @output_options
+    def archive(folder: Path, overwrite: bool, output: Output, **plan: Any) -> None:
+        from eo_contrast.progress import progress
+        from eo_contrast.synth.archives import image_count, write_archive
+        from eo_contrast.synth.archives.images import ArchivePlan
+
+        start = time.monotonic()
+        planned = ArchivePlan(**plan)
+        total = image_count(layout, planned)
+        with progress("synth", total, unit="images", quiet=output.quiet) as advance:
+            images = write_archive(folder, layout, planned, advance, overwrite=overwrite)
+        output.say(f"{folder}: {images} images of {planned.places} places as {layout}")
+        seconds = round(time.monotonic() - start, 3)
+        output.emit({"folder": folder, "layout": layout, "images": images, "seconds": seconds})
+
+    return archive
+
+
+for _layout in LAYOUTS:
+    command.add_command(_archive_command(_layout))

@@ -1,0 +1,84 @@
+"""Synthetic archives in the layouts that ``ingest`` reads: one function a layout.
+
+A function of a plan gives the archive's images one by one, with their pixels; :func:`write_archive`
+puts them on disk. The same plan gives the same images again, so a reader can be compared with what
+was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from eo_contrast.errors import InputError
+from eo_contrast.files import refuse_existing, whole_folder
+from eo_contrast.progress import Advance
+from eo_contrast.synth.archives.bigearthnet import bigearthnet_v1, bigearthnet_v2
+from eo_contrast.synth.archives.eurosat import eurosat_ms, eurosat_rgb
+from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, write_image
+from eo_contrast.synth.archives.rois import dfc2020, sen12ms
+from eo_contrast.synth.archives.series import s1_rtc, s2_safe, seco, ssl4eo_v1
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A layout's images.
+
+    Attributes:
+        images: of a plan, one by one.
+        a_place: images of each place.
+        dated: whether there are so many for each date.
+    """
+
+    images: Callable[[ArchivePlan], Iterator[SyntheticImage]]
+    a_place: int
+    dated: bool = False
+
+
+ARCHIVES: Mapping[str, Archive] = MappingProxyType(
+    {
+        "s2-safe": Archive(s2_safe, 1, dated=True),
+        "s1-rtc": Archive(s1_rtc, 1, dated=True),
+        "ssl4eo-v1": Archive(ssl4eo_v1, 3, dated=True),
+        "seco": Archive(seco, 1, dated=True),
+        "sen12ms": Archive(sen12ms, 3),
+        "dfc2020": Archive(dfc2020, 3),
+        "bigearthnet-v1": Archive(bigearthnet_v1, 2),
+        "bigearthnet-v2": Archive(bigearthnet_v2, 3),
+        "eurosat-rgb": Archive(eurosat_rgb, 1),
+        "eurosat-ms": Archive(eurosat_ms, 1),
+    }
+)
+
+
+def image_count(layout: str, plan: ArchivePlan) -> int:
+    """How many images an archive has."""
+    archive = ARCHIVES[layout]
+    return plan.places * archive.a_place * (plan.dates if archive.dated else 1)
+
+
+def write_archive(
+    folder: Path, layout: str, plan: ArchivePlan, advance: Advance, *, overwrite: bool = False
+) -> int:
+    """Write an archive whole, or not at all.
+
+    Args:
+        layout: a key of ``ARCHIVES``.
+        advance: told after each image.
+
+    Returns: number of images.
+    Raises:
+        InputError: no such layout, or ``folder`` exists and ``overwrite`` is false.
+        WorldError: the disk is full or failing.
+    """
+    if layout not in ARCHIVES:
+        raise InputError(f"{layout}: no such layout; known ones are sat2map {' '.join(ARCHIVES)}")
+    refuse_existing(folder, overwrite=overwrite)
+    written = 0
+    with whole_folder(folder) as partial:
+        for written, image in enumerate(ARCHIVES[layout].images(plan), start=1):
+            write_image(image, partial)
+            advance(written, image.product)
+    return written
