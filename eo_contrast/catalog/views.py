@@ -17,6 +17,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
+from rasterio.warp import transform as warp_points
 
 from eo_contrast.bands import decibel, positions
 from eo_contrast.errors import InputError
@@ -26,13 +27,18 @@ Row = Mapping[str, Any]
 """A row of the catalogue as a dict, by column."""
 
 CLASSES = np.dtype(np.uint16)
+MARGIN = 2
+"""Pixels around what a grid covers that are read too, for interpolation."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Pixels on the ground: ``transform`` leads from (column, row) to ``crs``."""
+    """Pixels on the ground: ``transform`` leads from (column, row) to ``crs``.
 
-    crs: CRS
+    ``crs`` None: the pixels of an image without a position, which no other can be brought to.
+    """
+
+    crs: CRS | None
     transform: Affine
     height: int
     width: int
@@ -59,13 +65,10 @@ class View:
 
 
 def grid_of(row: Row) -> Grid:
-    """The grid of the image's finest band.
-
-    Raises: InputError: the image has no position.
-    """
-    if not row["proj:transform"] or not row["proj:code"]:
-        raise InputError(f"{row['id']}: has no position, so there is no grid to bring others to")
+    """The grid of the image's finest band; of an image without a position its bare pixels."""
     height, width = row["proj:shape"]
+    if not row["proj:transform"] or not row["proj:code"]:
+        return Grid(None, Affine.identity(), height, width)
     crs = CRS.from_user_input(row["proj:code"])
     return Grid(crs, Affine(*row["proj:transform"]), height, width)
 
@@ -77,8 +80,10 @@ def read_view(row: Row, *, grid: Grid | None = None, bands: Sequence[str] | None
         grid: None: that of the image's finest band.
         bands: names, in the order wanted; None: all, in the row's order.
 
+    Only what lies under the grid is read of the files.
+
     Raises: InputError: a band that the image does not have, a file that is gone or damaged, or
-        an image without a position.
+        an image without a position that is to be brought to another's grid.
     """
     wanted = tuple(bands) if bands is not None else tuple(row["bands"])
     try:
@@ -87,7 +92,9 @@ def read_view(row: Row, *, grid: Grid | None = None, bands: Sequence[str] | None
         raise InputError(f"{row['id']}: {error}") from error
     onto = grid if grid is not None else grid_of(row)
     nearest = row["product"] == "label"
-    values = np.stack([_on_grid(part, onto, nearest=nearest) for part in _stored(row, places)])
+    values = np.stack(
+        [_on_grid(part, onto, nearest=nearest) for part in _stored(row, places, onto)]
+    )
     valid: NDArray[np.bool_] = np.all(np.isfinite(values), axis=0)
     filled = np.where(valid, values, 0)
     return View(wanted, filled.astype(CLASSES) if nearest else filled, valid)
@@ -98,25 +105,32 @@ class _Stored:
     """One band as it lies on disk: values in the product's unit, NaN where there is no data."""
 
     values: NDArray[np.float32]
-    crs: CRS
+    crs: CRS | None
     transform: Affine
 
 
-def _stored(row: Row, places: Sequence[int]) -> Iterator[_Stored]:
+def _stored(row: Row, places: Sequence[int], onto: Grid) -> Iterator[_Stored]:
     if not row["files"]:
-        yield from _of_file(row, Path(row["href"]), [place + 1 for place in places])
+        yield from _of_file(row, Path(row["href"]), [place + 1 for place in places], onto)
         return
     for place in places:
-        yield from _of_file(row, Path(row["href"], row["files"][place]), [1])
+        yield from _of_file(row, Path(row["href"], row["files"][place]), [1], onto)
 
 
-def _of_file(row: Row, path: Path, indexes: Sequence[int]) -> Iterator[_Stored]:
+def _of_file(row: Row, path: Path, indexes: Sequence[int], onto: Grid) -> Iterator[_Stored]:
     with open_raster(path) as (dataset, meta):
-        if meta.crs is None or meta.transform is None:
-            raise InputError(f"{path}: has no position, and cannot be brought to a grid")
+        placed = meta.crs is not None and meta.transform is not None
+        if placed != (onto.crs is not None):
+            what = "a position, the grid wanted has none" if placed else "no position"
+            raise InputError(f"{path}: has {what}, and cannot be brought to the grid")
         if max(indexes) > meta.count:
             raise InputError(f"{path}: has {meta.count} bands; was it changed since ingest?")
-        pixels = RasterSource(dataset, meta, indexes).read(0, meta.height, 0, meta.width)
+        transform = meta.transform if placed else Affine.identity()
+        assert transform is not None  # placed
+        whole = Grid(meta.crs if placed else None, transform, meta.height, meta.width)
+        top, bottom, left, right = _part_under(onto, whole)
+        pixels = RasterSource(dataset, meta, indexes).read(top, bottom, left, right)
+    part = whole.window(top, left, bottom - top, right - left)
     for counts in pixels.values:
         valid = pixels.valid & np.isfinite(counts)
         if row["nodata"] is not None:
@@ -128,14 +142,50 @@ def _of_file(row: Row, path: Path, indexes: Sequence[int]) -> Iterator[_Stored]:
             physical, has_logarithm = decibel(physical)
             valid &= has_logarithm
         known = np.where(valid, physical, np.float32(np.nan))
-        yield _Stored(known, meta.crs, meta.transform)
+        yield _Stored(known, part.crs, part.transform)
+
+
+def _part_under(onto: Grid, whole: Grid) -> tuple[int, int, int, int]:
+    """Rows and columns (top, bottom, left, right) of ``whole`` that ``onto`` needs.
+
+    With a margin for what resampling looks at; at least one pixel.
+    """
+    if onto.crs is None or whole.crs is None:
+        corners = [(0.0, 0.0), (float(onto.width), float(onto.height))]
+    else:
+        box = _outline(onto)
+        if onto.crs != whole.crs:
+            box = tuple(np.array(each) for each in warp_points(onto.crs, whole.crs, *box))
+        corners = [~whole.transform @ (float(x), float(y)) for x, y in zip(*box, strict=True)]
+    columns, rows = zip(*corners, strict=True)
+    left, right = _clipped(min(columns), max(columns), whole.width)
+    top, bottom = _clipped(min(rows), max(rows), whole.height)
+    return top, bottom, left, right
+
+
+def _outline(grid: Grid, points: int = 9) -> tuple[NDArray[np.float64], ...]:
+    """x and y along the sides of a grid, in its CRS."""
+    along = np.linspace(0, 1, points)
+    columns = np.concatenate([along, along, along * 0, along * 0 + 1]) * grid.width
+    rows = np.concatenate([along * 0, along * 0 + 1, along, along]) * grid.height
+    x, y = grid.transform @ (columns, rows)
+    return np.asarray(x), np.asarray(y)
+
+
+def _clipped(first: float, last: float, length: int) -> tuple[int, int]:
+    begin = min(max(int(np.floor(first)) - MARGIN, 0), length - 1)
+    end = min(max(int(np.ceil(last)) + MARGIN, begin + 1), length)
+    return begin, end
 
 
 def _on_grid(stored: _Stored, grid: Grid, *, nearest: bool) -> NDArray[np.float32]:
     shape = (grid.height, grid.width)
-    if (stored.crs, stored.transform, stored.values.shape) == (grid.crs, grid.transform, shape):
-        return stored.values
     onto = np.full(shape, np.nan, np.float32)
+    moved = _whole_pixels(stored, grid)
+    if moved is not None:
+        _lay(stored.values, onto, *moved)
+        return onto
+    across, down = _shrinking(stored, grid)
     reproject(
         stored.values,
         onto,
@@ -146,5 +196,42 @@ def _on_grid(stored: _Stored, grid: Grid, *, nearest: bool) -> NDArray[np.float3
         dst_crs=grid.crs,
         dst_nodata=np.nan,
         resampling=Resampling.nearest if nearest else Resampling.bilinear,
+        tolerance=0,
+        # Else guessed from the sizes of what is read, and a part would differ from the whole.
+        XSCALE=across,
+        YSCALE=down,
     )
     return onto
+
+
+def _shrinking(stored: _Stored, grid: Grid) -> tuple[float, float]:
+    """Pixels of the grid for one that is stored, across and down, at most 1."""
+    middle = grid.transform @ (grid.width / 2, grid.height / 2)
+    steps = [grid.transform @ (grid.width / 2 + k, grid.height / 2 + 1 - k) for k in (1, 0)]
+    xs, ys = zip(middle, *steps, strict=True)
+    if stored.crs != grid.crs:
+        xs, ys = warp_points(grid.crs, stored.crs, xs, ys)
+    (column, row), *ends = [~stored.transform @ (x, y) for x, y in zip(xs, ys, strict=True)]
+    across, down = (float(np.hypot(end[0] - column, end[1] - row)) for end in ends)
+    return min(1.0, 1 / across), min(1.0, 1 / down)
+
+
+def _whole_pixels(stored: _Stored, grid: Grid) -> tuple[int, int] | None:
+    """Row and column of ``stored`` on the grid; None: their pixels are not the same ones."""
+    if stored.crs != grid.crs:
+        return None
+    away = ~grid.transform @ stored.transform
+    column, row = round(away.c), round(away.f)
+    same = away.almost_equals(Affine.translation(column, row), precision=1e-6)
+    return (row, column) if same else None
+
+
+def _lay(values: NDArray[np.float32], onto: NDArray[np.float32], row: int, column: int) -> None:
+    """Copy ``values`` to a place of ``onto``, as far as they overlap."""
+    height, width = onto.shape
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + values.shape[0], height), min(column + values.shape[1], width)
+    if top < bottom and left < right:
+        onto[top:bottom, left:right] = values[
+            top - row : bottom - row, left - column : right - column
+        ]

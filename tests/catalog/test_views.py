@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from archives import eurosat_ms, ssl4eo_v1
@@ -142,11 +144,46 @@ def test_a_file_that_is_gone_or_changed_is_named(tmp_path):
         read_view(one)
 
 
-def test_an_image_without_a_position_has_no_grid(tmp_path):
+def test_an_image_without_a_position_is_read_as_its_bare_pixels(tmp_path):
+    values = np.arange(1, 65, dtype=np.uint16).reshape(1, 8, 8)
+    write_raster(tmp_path / "a.tif", values)
+    bare = row(tmp_path / "a.tif", transform=(), shape=(8, 8), **{"proj:code": ""})
+    np.testing.assert_allclose(read_view(bare).values, values * np.float32(1e-4))
     here = Affine(10, 0, 5e5, 0, -10, 5e6)
-    one = {**landscape(tmp_path / "a.tif", here, 16), "proj:transform": None}
-    with pytest.raises(InputError, match="x: has no position"):
-        read_view(one)
+    placed = landscape(tmp_path / "b.tif", here, 8)
+    with pytest.raises(InputError, match=r"a\.tif: has no position, and cannot be brought"):
+        read_view(bare, grid=grid_of(placed))
+    with pytest.raises(InputError, match=r"b\.tif: has a position, the grid wanted has none"):
+        read_view(placed, grid=grid_of(bare))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(-20, 70), st.integers(-20, 70), st.integers(1, 40), st.sampled_from([10.0, 13.0])
+)
+def test_a_part_read_alone_is_that_part_of_the_whole(tmp_path_factory, top, left, side, pixel):
+    folder = tmp_path_factory.mktemp("part")
+    one = landscape(folder / "a.tif", Affine(10, 0, 5e5, 0, -10, 5e6), 60)
+    grid = Grid(UTM, Affine(pixel, 0, 5e5 + 2.5, 0, -pixel, 5e6 - 1.5), 120, 120)
+    whole = read_view(one, grid=grid.window(-20, -20, 140, 140))
+    part = read_view(one, grid=grid.window(top, left, side, side))
+    rows, columns = (slice(begin + 20, begin + 20 + side) for begin in (top, left))
+    np.testing.assert_array_equal(part.valid, whole.valid[rows, columns])
+    np.testing.assert_allclose(part.values, whole.values[:, rows, columns], atol=2e-6)
+
+
+def test_a_part_of_a_large_image_costs_no_more_than_the_part(tmp_path):
+    here = Affine(10, 0, 5e5, 0, -10, 5e6)
+    path = tmp_path / "a.tif"
+    blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    write_raster(path, np.ones((1, 8192, 8192), np.uint16), crs=UTM, transform=here, **blocks)
+    large = row(path, transform=here, shape=(8192, 8192))
+    tracemalloc.start()
+    view = read_view(large, grid=grid_of(large).window(4000, 4000, 64, 64))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert view.valid.all()
+    assert peak < 4 << 20
 
 
 def test_a_real_scene_of_both_levels_lines_up(shared, tmp_path):
