@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eo_contrast.data.image_pairs import find_image_pairs as find_image_pairs
+    from eo_contrast.data.places import open_place as open_place
     from eo_contrast.training.card import load_model as load_model
     from eo_contrast.translate.apply import translate_raster as translate_raster
     from eo_contrast.translate.job import TranslateOptions as TranslateOptions
@@ -23,6 +24,7 @@ _HOMES = {
     "find_image_pairs": "eo_contrast.data.image_pairs",
     "load_model": "eo_contrast.training.card",
     "load_tile_model": "eo_contrast.translate.tile_models",
+    "open_place": "eo_contrast.data.places",
     "translate_raster": "eo_contrast.translate.apply",
 }
 __all__ = ["__version__", *_HOMES]

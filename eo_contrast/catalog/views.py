@@ -27,6 +27,9 @@ Row = Mapping[str, Any]
 """A row of the catalogue as a dict, by column."""
 
 CLASSES = np.dtype(np.uint16)
+REFERENCES = ("s2-l2a", "s2-l1c", "rgb", "s1-rtc", "s1-grd", "map", "label")
+"""Which image's grid the others of a place are brought to: the first of these that it has."""
+
 MARGIN = 2
 """Pixels around what a grid covers that are read too, for interpolation."""
 
@@ -71,6 +74,13 @@ def grid_of(row: Row) -> Grid:
         return Grid(None, Affine.identity(), height, width)
     crs = CRS.from_user_input(row["proj:code"])
     return Grid(crs, Affine(*row["proj:transform"]), height, width)
+
+
+def finest_grid(rows: Sequence[Row]) -> Grid:
+    """The grid that a place's other images are brought to: that of its first optical one."""
+    order = {product: rank for rank, product in enumerate(REFERENCES)}
+    first = min(rows, key=lambda row: (order.get(row["product"], len(order)), row["id"]))
+    return grid_of(first)
 
 
 def read_view(row: Row, *, grid: Grid | None = None, bands: Sequence[str] | None = None) -> View:

@@ -107,6 +107,50 @@ def verify(catalogue: Path, *, output: Output) -> None:
     output.show(f"{catalogue}: nothing wrong found")
 
 
+@command.command(name="pack")
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder.")
+@click.option("--size", type=click.IntRange(8), help="Side in pixels [default: smallest place's].")
+@click.option("--dates", type=click.IntRange(1), help="Most images of a product [default: all].")
+@click.option("--threads", type=click.IntRange(1), default=4, show_default=True)
+@overwrite_option
+@output_options
+def pack(
+    catalogue: Path,
+    *,
+    out: Path,
+    size: int | None,
+    dates: int | None,
+    threads: int,
+    overwrite: bool,
+    output: Output,
+) -> None:
+    """Pack the images of CATALOGUE for training: aligned squares in memory-mapped arrays.
+
+    Places larger than --size are cut into squares. Values are whole numbers of one unit a
+    product: a ten-thousandth of reflectance, a hundredth of a decibel.
+
+    \b
+    Example:
+      eo-contrast catalog pack archive.parquet --out packed --size 256 --dates 4
+    """
+    from eo_contrast.catalog.pack import plan_pack, write_pack
+    from eo_contrast.progress import progress
+
+    plan = plan_pack(catalogue, size=size, dates=dates)
+    with progress("pack", len(plan.patches), unit="squares", quiet=output.quiet) as advance:
+        facts = write_pack(plan, out, threads=threads, overwrite=overwrite, advance=advance)
+    output.emit(facts)
+    layers = ", ".join(
+        f"{name} ({len(layer['bands'])} bands, {layer['dates']} dates)"
+        for name, layer in facts["products"].items()
+    )
+    output.show(
+        f"{out}: {facts['rows']} squares of {facts['size']} pixels from {facts['places']} places, "
+        f"{facts['bytes'] / 1e6:.0f} MB: {layers} ({facts['seconds']:.1f} s)"
+    )
+
+
 def _three(text: str) -> tuple[float, float, float]:
     from eo_contrast.errors import InputError
 

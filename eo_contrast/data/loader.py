@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, Self, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from pydantic import Field, model_validator
 
 from eo_contrast.config import Config
 from eo_contrast.data.image_pairs import ImagePairs, ImageRef, read_pair
+from eo_contrast.data.order import epoch_order, sample_generator
 from eo_contrast.data.resize import resized
 from eo_contrast.errors import InputError
 
@@ -197,10 +197,10 @@ class _Sample:
 
 def _draw(pairs: ImagePairs, seed: int, number: int, balance: Balance, *, aligned: bool) -> _Drawn:
     """The two images of sample ``number`` (counted over the run), and what draws its crops."""
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, 1, number))))
+    generator = sample_generator(seed, number)
     if balance == "none":
         epoch, position = divmod(number, epoch_length(pairs))
-        order = _epoch_order(seed, epoch, epoch_length(pairs))
+        order = epoch_order(seed, epoch, epoch_length(pairs))
         index_a = int(order[position]) % len(pairs.a)
         index_b = int(generator.integers(len(pairs.b)))
     else:
@@ -239,12 +239,6 @@ def _indices_by_tag(refs: Sequence[ImageRef]) -> dict[str, list[int]]:
     for index, ref in enumerate(refs):
         indices.setdefault(ref.tag, []).append(index)
     return indices
-
-
-@lru_cache(maxsize=4)
-def _epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
-    sequence = np.random.SeedSequence((seed, 0, epoch))
-    return np.random.Generator(np.random.Philox(sequence)).permutation(length)
 
 
 def _sample(pairs: ImagePairs, *, drawn: _Drawn, crop: CropConfig, aligned: bool) -> _Sample:

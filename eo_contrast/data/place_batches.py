@@ -1,0 +1,224 @@
+"""Batches of views of places, each a pure function of (seed, step).
+
+Nothing here remembers where it is: training resumed at a step, or spread over processes, sees
+exactly the views that an undisturbed single process sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from eo_contrast.catalog.packed import Layer
+from eo_contrast.data.loader import prefetched_batches
+from eo_contrast.data.order import epoch_order, sample_generator
+from eo_contrast.data.place_sources import PlaceSource, open_places
+from eo_contrast.errors import InputError
+
+PREFETCH = 2
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One view that is wanted of every place.
+
+    Attributes:
+        name: of the view, as in a view graph.
+        product: such as s2-l2a.
+        date: the place's dates are put in a random order; this is the number in it. Slots of
+            one number show one date, or of two products the ones nearest to each other in the
+            year's course; slots of different numbers show different dates while there are any.
+    """
+
+    name: str
+    product: str
+    date: int = 0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a run takes its batches from.
+
+    Attributes:
+        slots: the views of each place; all show the same square of ground.
+        crop: side of the square in pixels; None: the whole.
+        batch_size: places a process takes at each step.
+        seed: of the whole run, >= 0.
+        split: the split taken; None: all places.
+        rank, world_size: this process among those that share a step.
+    """
+
+    slots: tuple[Slot, ...]
+    batch_size: int
+    crop: int | None = None
+    seed: int = 0
+    split: str | None = None
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True)
+class PlaceBatch:
+    """Views of some places.
+
+    Attributes:
+        counts: by slot, whole numbers (N, bands, rows, columns) as the layer's storage has them.
+        layers: by slot, what the counts mean.
+        places: number of each place in the source.
+        dates: by slot, which of its place's images each is.
+    """
+
+    counts: Mapping[str, torch.Tensor]
+    layers: Mapping[str, Layer]
+    places: tuple[int, ...]
+    dates: Mapping[str, tuple[int, ...]]
+
+    def values(
+        self, slot: str, device: torch.device | str = "cpu"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The slot's values in its product's unit, computed where they are needed.
+
+        Returns: float32 (N, bands, rows, columns), 0 where there is no data; bool of the same
+            shape, True where there is.
+        """
+        storage = self.layers[slot].storage
+        counts = self.counts[slot].to(device, non_blocking=True)
+        valid = counts != storage.nodata
+        return (counts.float() * storage.scale).masked_fill_(~valid, 0), valid
+
+
+def place_batch_at(source: PlaceSource, draw: Draw, step: int) -> PlaceBatch:
+    """The views that process ``draw.rank`` sees at ``step``, counted from 0.
+
+    Places are visited in a new random order every epoch, each once; samples are numbered
+    through, so the last batch of an epoch is filled from the next one.
+
+    Raises: InputError: no place has all the products in the split, or the crop is too large.
+    """
+    side = _side(source, draw)
+    usable = _usable(source, draw.split, tuple(slot.product for slot in draw.slots))
+    first = (step * draw.world_size + draw.rank) * draw.batch_size
+    batch = {
+        slot.name: np.empty(
+            (draw.batch_size, len(source.layers[slot.product].bands), side, side),
+            source.layers[slot.product].storage.dtype,
+        )
+        for slot in draw.slots
+    }
+    places, dates = [], []
+    for index in range(draw.batch_size):
+        sample = _sample(source, draw, usable, first + index, side)
+        for slot, date in zip(draw.slots, sample.dates, strict=True):
+            batch[slot.name][index] = source.crop(
+                sample.place, slot.product, date, sample.top, sample.left, side
+            )
+        places.append(sample.place)
+        dates.append(sample.dates)
+    by_slot = zip(*dates, strict=True)
+    return PlaceBatch(
+        counts={name: torch.from_numpy(counts) for name, counts in batch.items()},
+        layers={slot.name: source.layers[slot.product] for slot in draw.slots},
+        places=tuple(places),
+        dates=dict(zip(batch, by_slot, strict=True)),
+    )
+
+
+def place_batches(
+    path: Path, draw: Draw, first_step: int, last_step: int, *, workers: int = 0
+) -> Iterator[PlaceBatch]:
+    """The batches of steps ``first_step`` to ``last_step`` - 1, read ahead.
+
+    Args:
+        path: a pack's folder, or a catalogue.
+        workers: processes that read; 0: threads of this one, which is enough for a pack.
+
+    Raises: InputError: as :func:`place_batch_at`, or ``path`` is neither.
+    """
+    source = open_places(path)
+    if workers == 0:
+        yield from prefetched_batches(
+            lambda step: place_batch_at(source, draw, step), first_step, last_step, depth=PREFETCH
+        )
+        return
+    place_batch_at(source, draw, first_step)  # what is wrong is told here, not by a worker
+    yield from DataLoader(
+        _Steps(path, draw),
+        batch_size=None,
+        sampler=range(first_step, last_step),
+        num_workers=workers,
+        prefetch_factor=PREFETCH,
+    )
+
+
+class _Steps(Dataset[PlaceBatch]):
+    """Whole batches by step; each worker opens the source itself."""
+
+    def __init__(self, path: Path, draw: Draw) -> None:
+        self._path, self._draw = path, draw
+
+    def __getitem__(self, step: int) -> PlaceBatch:
+        return place_batch_at(open_places(self._path), self._draw, step)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    place: int
+    dates: tuple[int, ...]
+    top: int
+    left: int
+
+
+def _sample(
+    source: PlaceSource, draw: Draw, usable: NDArray[np.int64], number: int, side: int
+) -> _Sample:
+    epoch, position = divmod(number, len(usable))
+    place = int(usable[epoch_order(draw.seed, epoch, len(usable))[position]])
+    generator = sample_generator(draw.seed, number)
+    top, left = (int(each) for each in generator.integers(source.size - side + 1, size=2))
+    counts = [source.dates(place, slot.product) for slot in draw.slots]
+    return _Sample(place, _dates(draw.slots, counts, generator), top, left)
+
+
+def _dates(
+    slots: Sequence[Slot], counts: Sequence[int], generator: np.random.Generator
+) -> tuple[int, ...]:
+    """An image for each slot, of products that may have different numbers of them."""
+    most = max(counts)
+    order = generator.permutation(most)
+    return tuple(
+        int(order[slot.date % most]) * count // most
+        for slot, count in zip(slots, counts, strict=True)
+    )
+
+
+def _side(source: PlaceSource, draw: Draw) -> int:
+    unknown = [slot.product for slot in draw.slots if slot.product not in source.layers]
+    if unknown:
+        there = " ".join(source.layers)
+        raise InputError(f"product {unknown[0]}: not among those that there are, {there}")
+    if draw.crop is not None and draw.crop > source.size:
+        raise InputError(
+            f"crop {draw.crop}: the places have {source.size} pixels; give a smaller crop"
+        )
+    return draw.crop or source.size
+
+
+@lru_cache(maxsize=8)
+def _usable(source: PlaceSource, split: str | None, products: tuple[str, ...]) -> NDArray[np.int64]:
+    found = [
+        number
+        for number, own in enumerate(source.splits)
+        if (split is None or own == split)
+        and all(source.dates(number, product) for product in products)
+    ]
+    if not found:
+        where = f"in the split '{split}' " if split is not None else ""
+        raise InputError(f"no place {where}has images of {' and '.join(sorted(set(products)))}")
+    return np.array(found)

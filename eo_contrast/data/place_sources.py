@@ -1,0 +1,106 @@
+"""Where crops of places come from: a pack, or the files of a catalogue themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from eo_contrast.catalog.pack import PackPlan, Patch, plan_pack
+from eo_contrast.catalog.packed import Layer, Pack, open_pack, packed
+from eo_contrast.catalog.views import read_view
+
+
+class PlaceSource(Hashable, Protocol):
+    """Squares of places, numbered; all of one size.
+
+    Attributes:
+        size: side of a square in pixels.
+        layers: what there is of each product.
+        splits: of each square; empty where it has none.
+        labels: of each square; empty where it has none.
+    """
+
+    size: int
+    layers: Mapping[str, Layer]
+    splits: Sequence[str]
+    labels: Sequence[str]
+
+    def dates(self, number: int, product: str) -> int:
+        """How many images of a product square ``number`` has."""
+        ...
+
+    def crop(
+        self, number: int, product: str, date: int, top: int, left: int, side: int
+    ) -> NDArray[Any]:
+        """Counts (bands, side, side) of an image's part, as the layer's storage has them."""
+        ...
+
+
+class PackedPlaces:
+    """Squares of a pack: a crop is a slice of a memory-mapped file."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self.size = pack.size
+        self.layers = pack.layers
+        self.splits: Sequence[str] = pack.places.column("split").to_pylist()
+        self.labels: Sequence[str] = pack.places.column("label").to_pylist()
+        self._dates = {
+            product: [len(ids) for ids in pack.places.column(f"{product}:id").to_pylist()]
+            for product in pack.layers
+        }
+
+    def dates(self, number: int, product: str) -> int:
+        """See :class:`PlaceSource`."""
+        return self._dates[product][number]
+
+    def crop(
+        self, number: int, product: str, date: int, top: int, left: int, side: int
+    ) -> NDArray[Any]:
+        """See :class:`PlaceSource`; a view of the file, not a copy."""
+        part: NDArray[Any] = self._pack.arrays[product][
+            number, date, :, top : top + side, left : left + side
+        ]
+        return part
+
+
+class ArchivePlaces:
+    """Squares read from an archive's own files, as a pack would have them."""
+
+    def __init__(self, plan: PackPlan) -> None:
+        self._patches: Sequence[Patch] = plan.patches
+        self.size = plan.size
+        self.layers = plan.layers
+        self.splits: Sequence[str] = [patch.told("split") for patch in plan.patches]
+        self.labels: Sequence[str] = [patch.told("label") for patch in plan.patches]
+
+    def dates(self, number: int, product: str) -> int:
+        """See :class:`PlaceSource`."""
+        return len(self._patches[number].images.get(product, ()))
+
+    def crop(
+        self, number: int, product: str, date: int, top: int, left: int, side: int
+    ) -> NDArray[Any]:
+        """See :class:`PlaceSource`.
+
+        Raises: InputError: a file is gone or damaged.
+        """
+        patch, layer = self._patches[number], self.layers[product]
+        grid = patch.grid.window(top, left, side, side)
+        view = read_view(patch.images[product][date], grid=grid, bands=layer.bands)
+        return packed(view.values, view.valid, layer.storage)
+
+
+@lru_cache(maxsize=4)
+def open_places(path: Path) -> PlaceSource:
+    """A pack's folder, or a catalogue whose files are read as they are.
+
+    Raises: InputError: it is neither.
+    """
+    if path.is_dir():
+        return PackedPlaces(open_pack(path))
+    return ArchivePlaces(plan_pack(path))
