@@ -20,6 +20,8 @@ from rasterio.warp import reproject
 from rasterio.warp import transform as warp_points
 
 from eo_contrast.bands import decibel, positions
+from eo_contrast.catalog.resampling import Axis, bilinear
+from eo_contrast.catalog.resampling import nearest as nearest_of
 from eo_contrast.errors import InputError
 from eo_contrast.raster.reader import RasterSource, open_raster
 
@@ -30,8 +32,9 @@ CLASSES = np.dtype(np.uint16)
 REFERENCES = ("s2-l2a", "s2-l1c", "rgb", "s1-rtc", "s1-grd", "map", "label")
 """Which image's grid the others of a place are brought to: the first of these that it has."""
 
+PARALLEL = 1e-9
 MARGIN = 2
-"""Pixels around what a grid covers that are read too, for interpolation."""
+"""Pixels read around what a grid covers, besides those of one of its own."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,8 @@ def _part_under(onto: Grid, whole: Grid) -> tuple[int, int, int, int]:
             box = tuple(np.array(each) for each in warp_points(onto.crs, whole.crs, *box))
         corners = [~whole.transform @ (float(x), float(y)) for x, y in zip(*box, strict=True)]
     columns, rows = zip(*corners, strict=True)
-    left, right = _clipped(min(columns), max(columns), whole.width)
-    top, bottom = _clipped(min(rows), max(rows), whole.height)
+    left, right = _clipped(min(columns), max(columns), onto.width, whole.width)
+    top, bottom = _clipped(min(rows), max(rows), onto.height, whole.height)
     return top, bottom, left, right
 
 
@@ -182,9 +185,11 @@ def _outline(grid: Grid, points: int = 9) -> tuple[NDArray[np.float64], ...]:
     return np.asarray(x), np.asarray(y)
 
 
-def _clipped(first: float, last: float, length: int) -> tuple[int, int]:
-    begin = min(max(int(np.floor(first)) - MARGIN, 0), length - 1)
-    end = min(max(int(np.ceil(last)) + MARGIN, begin + 1), length)
+def _clipped(first: float, last: float, pixels: int, length: int) -> tuple[int, int]:
+    """First and one past the last of ``length`` pixels, with what interpolation looks at."""
+    margin = int(np.ceil((last - first) / pixels)) + MARGIN
+    begin = min(max(int(np.floor(first)) - margin, 0), length - 1)
+    end = min(max(int(np.ceil(last)) + margin, begin + 1), length)
     return begin, end
 
 
@@ -195,6 +200,9 @@ def _on_grid(stored: _Stored, grid: Grid, *, nearest: bool) -> NDArray[np.float3
     if moved is not None:
         _lay(stored.values, onto, *moved)
         return onto
+    axes = _parallel_axes(stored, grid)
+    if axes is not None:
+        return (nearest_of if nearest else bilinear)(stored.values, *axes)
     across, down = _shrinking(stored, grid)
     reproject(
         stored.values,
@@ -212,6 +220,18 @@ def _on_grid(stored: _Stored, grid: Grid, *, nearest: bool) -> NDArray[np.float3
         YSCALE=down,
     )
     return onto
+
+
+def _parallel_axes(stored: _Stored, grid: Grid) -> tuple[Axis, Axis] | None:
+    """Rows and columns of the grid on those of what is stored; None: one is turned, or warped."""
+    if stored.crs != grid.crs:
+        return None
+    onto = ~stored.transform @ grid.transform
+    if abs(onto.b) + abs(onto.d) > PARALLEL:
+        return None
+    height, width = stored.values.shape
+    rows = Axis(grid.height, float(onto.e), float(onto.f), height)
+    return rows, Axis(grid.width, float(onto.a), float(onto.c), width)
 
 
 def _shrinking(stored: _Stored, grid: Grid) -> tuple[float, float]:

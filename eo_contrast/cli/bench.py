@@ -136,3 +136,33 @@ def norms(
     for norm, of_norm in scores.items():
         found = flat_scores(of_norm)
         output.show(f"{norm}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
+
+
+@command.command(name="loader")
+@click.option("--places", default=64, show_default=True, type=click.IntRange(1))
+@click.option("--size", default=264, show_default=True, type=click.IntRange(16, 1024))
+@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1))
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@output_options
+def loader(*, output: Output, **choices: int) -> None:
+    """Samples a second from a pack and from an archive's files, beside reading the same bytes.
+
+    Over an archive made for it. torchgeo's data set is measured too where torchgeo is installed.
+
+    \b
+    Example:
+      eo-contrast bench loader --places 64 --workers 2
+    """
+    from eo_contrast.bench.loader import LoaderBench, bench_loader, measurements
+    from eo_contrast.progress import progress
+
+    bench = LoaderBench(**choices)
+    total = measurements(bench)
+    with progress("bench", total, unit="measurements", quiet=output.quiet) as advance:
+        result = bench_loader(bench, advance)
+    output.emit(result)
+    for name in ("samples_per_s", "ratios"):
+        for what, value in result[name].items():
+            output.show(f"{name}: {what}: {value}")
+    output.show(f"stall: {result['stall']}")

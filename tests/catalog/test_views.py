@@ -159,7 +159,10 @@ def test_an_image_without_a_position_is_read_as_its_bare_pixels(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.integers(-20, 70), st.integers(-20, 70), st.integers(1, 40), st.sampled_from([10.0, 13.0])
+    st.integers(-20, 70),
+    st.integers(-20, 70),
+    st.integers(1, 40),
+    st.sampled_from([10.0, 13.0, 47.0]),
 )
 def test_a_part_read_alone_is_that_part_of_the_whole(tmp_path_factory, top, left, side, pixel):
     folder = tmp_path_factory.mktemp("part")
