@@ -1,17 +1,19 @@
 """Translate all rasters of a folder or glob: a broken one is reported, the others are done.
 
 A folder that holds no raster itself is taken with all that lies below it, as ``z/x/y.png``.
+Hidden files and folders are left alone: there runs keep what they have not finished.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from eo_contrast.errors import EoContrastError, InputError
+from eo_contrast.errors import EoContrastError, InputError, Interrupted
 from eo_contrast.files import refuse_existing
 from eo_contrast.raster.location import Location, file_name, located
 from eo_contrast.translate.apply import cost
@@ -22,8 +24,11 @@ TranslateOne = Callable[[Location, Path], dict[str, Any]]
 """Translates a source into an output; returns its summary."""
 
 
-def find_sources(source: str) -> list[Location] | None:
+def find_sources(source: str, out: Path | None = None) -> list[Location] | None:
     """The rasters that a folder, glob or catalogue holds; None when ``source`` is one raster.
+
+    Args:
+        out: where the results go: what lies there is no source, though it be inside ``source``.
 
     Raises: InputError: it holds no raster.
     """
@@ -33,13 +38,12 @@ def find_sources(source: str) -> list[Location] | None:
     if path.suffix.lower() == ".parquet":
         return _rasters_of_catalogue(path)
     if path.is_dir():
-        found = _rasters(path.iterdir()) or _rasters(path.rglob("*"))
+        found = _rasters(path.iterdir()) or _rasters(_files_below(path, out))
     elif not path.exists() and glob.has_magic(source):
-        root = Path(path.anchor)
-        found = list(root.glob(str(path.relative_to(root))))
+        found = _matches(path, out)
     else:
         return None
-    sources: list[Location] = sorted(file for file in found if file.is_file())
+    sources: list[Location] = sorted(found)
     if not sources:
         known = " ".join(sorted(RASTER_SUFFIXES))
         raise InputError(f"{source}: no raster here; looked for {known}")
@@ -66,7 +70,9 @@ def translate_many(
     Returns: output, files (a summary each), failed ({path, error} each), kept (paths that were
         there already), and over all files what :func:`translate_raster` tells of one, width and
         height apart.
-    Raises: InputError: ``out`` exists, is a file, or two sources share a name.
+    Raises:
+        InputError: ``out`` exists, is a file, or two sources share a name.
+        Interrupted: stopped, resumable.
     """
     refuse_existing(out, overwrite=overwrite or resume)
     if out.is_file():
@@ -79,8 +85,15 @@ def translate_many(
             continue
         try:
             files.append(translate_one(source, output))
+        except Interrupted as error:
+            done = f"{len(files) + len(kept)} of {len(sources)} rasters are done"
+            raise Interrupted(
+                f"{out}: interrupted at {source}; {done}, --resume goes on from there"
+            ) from error
         except EoContrastError as error:
             failed.append({"path": str(source), "error": str(error)})
+        except Exception as error:  # one raster's unforeseen trouble is not the others'
+            failed.append({"path": str(source), "error": _unforeseen(error)})
     return {
         "output": str(out),
         "files": files,
@@ -103,8 +116,46 @@ def _cost_of_all(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _unforeseen(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
+    return f"internal fault ({text}); translate it alone, with --debug, for details"
+
+
 def _rasters(files: Iterable[Path]) -> list[Path]:
-    return [file for file in files if file.suffix.lower() in RASTER_SUFFIXES and file.is_file()]
+    return [
+        file
+        for file in files
+        if file.suffix.lower() in RASTER_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
+    ]
+
+
+def _files_below(folder: Path, out: Path | None) -> Iterator[Path]:
+    """All files below a folder, those in hidden folders and in ``out`` apart."""
+    results = None if out is None else out.resolve()
+    for root, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and Path(root, name).resolve() != results
+        ]
+        yield from (Path(root, name) for name in files)
+
+
+def _matches(pattern: Path, out: Path | None) -> list[Path]:
+    """The files that a glob names, without what is hidden below the folders that it spells."""
+    spelled = list(takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+    root = Path(*spelled)
+    found = root.glob(str(Path(*pattern.parts[len(spelled) :])))
+    results = None if out is None or root.resolve().is_relative_to(out.resolve()) else out.resolve()
+    return [
+        file
+        for file in found
+        if file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(root).parts)
+        and (results is None or not file.parent.resolve().is_relative_to(results))
+    ]
 
 
 def _rasters_of_catalogue(path: Path) -> list[Location]:
@@ -143,5 +194,12 @@ def _places(sources: Sequence[Location], root: Path | None) -> list[Path]:
     paths = [source for source in sources if isinstance(source, Path)]
     if len(paths) < len(sources):
         return [Path(file_name(source)) for source in sources]
-    root = root or Path(os.path.commonpath([path.parent for path in paths]))
-    return [path.relative_to(root) for path in paths]
+    # Without "..", by which a result would leave the folder that it is to go to.
+    plain = [_plain(path) for path in paths]
+    base = _plain(root) if root else os.path.commonpath([path.parent for path in plain])
+    return [path.relative_to(base) for path in plain]
+
+
+def _plain(path: Path) -> Path:
+    """Absolute and without "..", but the links in it not followed: they are names, too."""
+    return Path(os.path.normpath(path.absolute()))
