@@ -31,7 +31,8 @@ BRIGHTEST_OF_TRUE_COLOUR = {"s2-l1c": 0.3558, "s2-l2a": 0.2}
 # A card whose largest value is at most this takes reflectance, not a picture's bytes.
 LARGEST_REFLECTANCE = 2.0
 # Values that reach so many times as far as the card's are in another unit than the card's; so are
-# floats that reach no further than one in so many, and integer types that cannot reach an eighth.
+# floats that reach no further than one in so many, and, where a card's values are not negative as
+# decibels are, integer types that cannot reach an eighth.
 FAR = 64
 
 _LEVEL_IN_NAME = re.compile(r"S2[A-D]_MSI(L1C|L2A)_", re.IGNORECASE)
@@ -111,8 +112,7 @@ def units_for(
         case "product":
             return _product_units(card, meta, indexes, own, name)
         case "percentiles":
-            sample = [pixels.of_valid() for pixels in sample_pixels(source)]
-            return _onto(card, own, percentiles_of(sample, scaling, own))
+            return _onto(card, own, percentiles_of(_valid_sample(source, name), scaling))
         case "range":
             return _onto(card, own, [(scaling.low, scaling.high)] * len(own))
 
@@ -128,24 +128,31 @@ def in_words(units: Sequence[Unit], card: InputScaling) -> str:
 
 
 def percentiles_of(
-    sample: Sequence[NDArray[np.generic]], scaling: Scaling, units: Sequence[Unit]
+    sample: Sequence[NDArray[np.generic]], scaling: Scaling
 ) -> list[tuple[float, float]]:
     """The low and the high percentile of each band over a sample of its valid pixels.
 
     Where the two are one number, the sample's smallest and largest.
 
     Args:
-        sample: arrays (bands, pixels) of one band count.
-        units: one a band; their number counts where the sample is empty.
+        sample: arrays (bands, pixels) of one band count, with at least one pixel in all.
     """
-    if not sample:
-        return [(0.0, 0.0)] * len(units)
     values = np.concatenate(sample, axis=1).astype(np.float64)
     ends = np.percentile(values, (scaling.low, scaling.high), axis=1)
     flat = ends[0] == ends[1]
     low = np.where(flat, values.min(axis=1), ends[0])
     high = np.where(flat, values.max(axis=1), ends[1])
     return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _valid_sample(source: Source, name: str) -> list[NDArray[np.generic]]:
+    sample = [pixels.of_valid() for pixels in sample_pixels(source)]
+    if not sample:
+        raise InputError(
+            f"{name}: has no valid pixel in the bands and the area chosen, so there are no "
+            "percentiles of it; check its nodata value, or give --scaling LOW,HIGH"
+        )
+    return sample
 
 
 def _onto(
@@ -220,18 +227,18 @@ def _refuse_other_units(
     card: InputScaling, meta: RasterMeta, indexes: Sequence[int], source: Source, name: str
 ) -> None:
     """Refuse values whose range says that they are in another unit than the model's."""
+    too_large = FAR * max(abs(card.minimum), abs(card.maximum))
     for index in indexes:
         dtype = np.dtype(meta.dtypes[index - 1])
         if dtype.kind not in "iu":
             continue
         largest = np.iinfo(dtype).max * meta.scales[index - 1] + meta.offsets[index - 1]
-        too_wide = dtype.itemsize > 1 and largest > FAR * card.maximum
-        if too_wide or largest < card.maximum / 8:
+        if largest > too_large or (card.minimum >= 0 and largest < card.maximum / 8):
             _refuse(f"band {index} is {dtype.name} with values up to {largest:g}", card, name)
     if any(np.dtype(meta.dtypes[index - 1]).kind == "f" for index in indexes):
         sample = [pixels.of_valid() for pixels in sample_pixels(source)]
         largest = max((float(values.max()) for values in sample), default=0.0)
-        if largest > FAR * card.maximum or 0 < largest < card.maximum / FAR:
+        if largest > too_large or 0 < largest < card.maximum / FAR:
             _refuse(f"its largest value in a sample is {largest:g}", card, name)
 
 

@@ -25,7 +25,6 @@ from eo_contrast.translate.apply import Runner, translate_raster
 from eo_contrast.translate.job import TranslateOptions, prepare_job
 from eo_contrast.translate.scaling import Scaling, parse_scaling, percentiles_of
 from eo_contrast.translate.tile_models import Model, load_tile_model
-from eo_contrast.translate.view import Unit
 
 L1C_NAME = "S2A_MSIL1C_20230101T105441_N0509_R051_T31TDH_20230101T124911.tif"
 L2A_NAME = "S2A_MSIL2A_20180101T105441_N0206_R051_T31TDH_20180101T124911.tif"
@@ -149,9 +148,9 @@ def test_a_band_of_one_value_is_no_division_by_zero(tmp_path, picture_model):
 )
 def test_percentiles_do_not_depend_on_how_the_sample_is_cut(low, high, seed, split):
     values = np.random.default_rng(seed).integers(0, 5000, (2, 90))
-    scaling, units = Scaling("percentiles", low, high), [Unit(1, 0, None)] * 2
-    whole = percentiles_of([values], scaling, units)
-    cut = percentiles_of([values[:, : 9 * split], values[:, 9 * split :]], scaling, units)
+    scaling = Scaling("percentiles", low, high)
+    whole = percentiles_of([values], scaling)
+    cut = percentiles_of([values[:, : 9 * split], values[:, 9 * split :]], scaling)
     assert whole == cut
     assert all(0 <= first <= last < 5000 for first, last in whole)
 
