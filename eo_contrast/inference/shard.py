@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -58,12 +58,43 @@ class Shard:
 
 
 def shard_from_environment() -> Shard | None:
-    """The shard that a Slurm array says this task is; None outside of one."""
-    number, count = (os.environ.get(f"SLURM_ARRAY_TASK_{name}") for name in ("ID", "COUNT"))
-    if number is None or count is None or int(count) < 2:
+    """The shard that a Slurm array says this task is; None outside of one.
+
+    Tasks are counted by the array's first number and its step: of ``0-7:2`` task 4 is the third
+    of four.
+
+    Raises: InputError: the numbers are not evenly spaced, so that no task can tell which part
+        is its own.
+    """
+    told = {
+        name: os.environ.get(f"SLURM_ARRAY_TASK_{name}")
+        for name in ("ID", "COUNT", "MIN", "MAX", "STEP")
+    }
+    if told["ID"] is None or told["COUNT"] is None:
         return None
-    first = int(os.environ.get("SLURM_ARRAY_TASK_MIN", "0"))
-    return Shard((int(number) - first) % int(count), int(count))
+    try:
+        numbers = {name: int(text) for name, text in told.items() if text is not None}
+    except ValueError:
+        numbers = {}
+    shard = _shard_of_array(numbers) if numbers else None
+    if shard is None:
+        said = " ".join(f"{name}={text}" for name, text in told.items() if text is not None)
+        raise InputError(
+            f"the tasks of this Slurm array are not numbered in even steps ({said}); submit it as "
+            "--array=0-7, or give --shard i/n"
+        )
+    return shard if shard.count > 1 else None
+
+
+def _shard_of_array(numbers: Mapping[str, int]) -> Shard | None:
+    """Which part a task is, by what Slurm tells of its array; None: its numbers are uneven."""
+    count, first, step = numbers["COUNT"], numbers.get("MIN", 0), numbers.get("STEP", 1)
+    if count < 1 or step < 1:
+        return None
+    last = numbers.get("MAX", first + (count - 1) * step)
+    number, beside = divmod(numbers["ID"] - first, step)
+    even = beside == 0 and (last - first) // step + 1 == count
+    return Shard(number, count) if even and 0 <= number < count else None
 
 
 def runs_of(pieces: Sequence[int], processes: int) -> list[list[int]]:
