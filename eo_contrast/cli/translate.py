@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from eo_contrast.cli.options import Output, device_option, output_options, overwrite_option
 from eo_contrast.errors import InputError, WorldError
+
+TILE_FORMATS = ("xyz", "mbtiles", "pmtiles")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments and options of one call, by the names that click gives them."""
+
+    source: str
+    out: Path
+    model_name: str
+    overlap: int | None
+    tile: int | None
+    norm: Literal["scene", "tile"]
+    bands: str | None
+    scaling: str
+    aoi: Path | None
+    file_format: Literal["cog", "gtiff", "png", "xyz", "mbtiles", "pmtiles"]
+    vector: Path | None
+    palette: str | None
+    stac: bool
+    compat: bool
+    grid: Literal["source", "model"]
+    report: Path | None
+    truth: Path | None
+    precision: Literal["auto", "fp32", "bf16"]
+    workers: int
+    scheduler: str | None
+    shard: str | None
+    resume: bool
+    dry_run: bool
+    overwrite: bool
+    device: str
 
 
 @click.command("translate")
@@ -113,29 +149,7 @@ from eo_contrast.errors import InputError, WorldError
 @overwrite_option
 @device_option
 @output_options
-def command(
-    source: str,
-    out: Path,
-    *,
-    model_name: str,
-    device: str,
-    overwrite: bool,
-    resume: bool,
-    dry_run: bool,
-    precision: Literal["auto", "fp32", "bf16"],
-    workers: int,
-    scheduler: str | None,
-    shard: str | None,
-    file_format: Literal["cog", "gtiff", "png", "xyz", "mbtiles", "pmtiles"],
-    compat: bool,
-    vector: Path | None,
-    palette: str | None,
-    stac: bool,
-    report: Path | None,
-    truth: Path | None,
-    output: Output,
-    **choices: Any,
-) -> None:
+def command(source: str, out: Path, *, output: Output, **options: Any) -> None:
     """Turn SOURCE, a raster, into OUT, a map on the same grid, by MODEL.
 
     SOURCE may be a file, an http(s) address or a /vsi path of GDAL. It may be a folder, a
@@ -149,60 +163,21 @@ def command(
     Example:
       eo-contrast translate scene.tif map.tif --model runs/quickstart
     """
-    import torch
-
-    from eo_contrast.raster.location import located
-    from eo_contrast.training.device import resolve_device
-    from eo_contrast.translate.apply import translate_raster
-    from eo_contrast.translate.finish import SUFFIXES, Finish
-    from eo_contrast.translate.job import TranslateOptions
-    from eo_contrast.translate.many import find_sources, translate_many
-    from eo_contrast.translate.tile_models import load_tile_model
-
-    sources = None if _is_mosaic(source, out, file_format) else find_sources(source)
-    _check_report(source, report, truth, single=sources is None, overwrite=overwrite)
-    runner = _runner(workers, scheduler, shard, report=report)
-    model = load_tile_model(model_name, torch.device(resolve_device(device)), precision)
-    translate_one = partial(
-        translate_raster,
-        model=model,
-        options=TranslateOptions(**choices),
-        finish=Finish(
-            format=file_format,
-            compat=compat,
-            stac=stac,
-            vector=str(vector) if vector else None,
-            colours=_colours(vector, palette, model),
-        ),
-        runner=runner,
-        overwrite=overwrite,
-        resume=resume,
-        dry_run=dry_run,
-        quiet=output.quiet,
-    )
-    if vector is not None and sources is not None:
+    request = Request(source=source, out=out, **options)
+    sources = _sources(request)
+    _refuse_idle(request, _given_options())
+    _check_report(request, several=sources is not None)
+    if request.vector is not None and sources is not None:
         raise InputError(f"--vector: is the file of one raster, but {source} names several")
+    runner = _runner(request, several=sources is not None, output=output)
+    model = _model(request)
+    translate_one = _translation(request, model, runner, quiet=output.quiet)
     if sources is None:
-        if truth is not None:
-            plan = translate_one(located(source), out, dry_run=True, quiet=True)
-            _check_truth(truth, located(source), model, plan)
-        result = translate_one(located(source), out)
-        if report is not None and not dry_run:
-            _write_report(located(source), out, report, truth, _palette_of(model), result)
-            output.say(f"{report}: written; open it in a browser")
+        result = _translated(request, model, translate_one, output)
     else:
-        folder = Path(source) if Path(source).is_dir() else None
-        result = translate_many(
-            sources,
-            out,
-            translate_one,
-            overwrite=overwrite,
-            resume=resume,
-            suffix=next(iter(SUFFIXES[file_format]), ""),
-            root=folder,
-        )
+        result = _all_translated(request, sources, translate_one)
     output.emit(result)
-    output.show(_in_words(result, dry_run=dry_run, shard=runner.shard))
+    output.show(_in_words(result, dry_run=request.dry_run, shard=runner.shard))
     failed = result.get("failed", [])
     for failure in failed:
         click.echo(f"{failure['path']}: not translated: {failure['error']}", err=True)
@@ -210,28 +185,178 @@ def command(
         raise WorldError(f"{source}: {len(failed)} of {len(sources or [])} rasters failed")
 
 
-def _is_mosaic(source: str, out: Path, file_format: str) -> bool:
-    """A folder of tiles that is to become one raster, or tiles again."""
-    one = out.suffix.lower() in (".tif", ".tiff", ".png", ".mbtiles", ".pmtiles")
-    return Path(source).is_dir() and (one or file_format == "xyz")
+def _sources(request: Request) -> Sequence[Path | str] | None:
+    """The rasters that SOURCE holds; None where it is one, or tiles that become one."""
+    from eo_contrast.translate.many import find_sources
+
+    one_file = request.out.suffix.lower() in (".tif", ".tiff", ".png", ".mbtiles", ".pmtiles")
+    one = one_file or request.file_format == "xyz"
+    if one and Path(request.source).is_dir():
+        return None
+    return find_sources(request.source, request.out)
 
 
-def _check_report(
-    source: str, report: Path | None, truth: Path | None, *, single: bool, overwrite: bool
-) -> None:
+def _given_options() -> frozenset[str]:
+    """Names of the options that the user gave, and did not leave at their defaults."""
+    context = click.get_current_context()
+    return frozenset(
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    )
+
+
+def _refuse_idle(request: Request, given: frozenset[str]) -> None:
+    """Refuse what would change nothing: whoever gives an option expects something of it."""
+    from eo_contrast.translate.tile_models import IDENTITY
+
+    idle: dict[str, str] = {}
+    if request.model_name == IDENTITY:
+        idle |= dict.fromkeys(("grid", "norm", "precision"), f"--model {IDENTITY}, a copy")
+    if request.file_format not in ("cog", "gtiff"):
+        idle["compat"] = f"--format {request.file_format}, which any reader opens"
+    if request.file_format in TILE_FORMATS and request.stac:
+        idle["stac"] = f"--format {request.file_format}, which gets no STAC Item"
+    for name, what in idle.items():
+        if name in given:
+            raise InputError(f"--{name}: does nothing with {what}; leave it out")
+
+
+def _check_report(request: Request, *, several: bool) -> None:
     from eo_contrast.files import refuse_existing
 
+    source, report, truth = request.source, request.report, request.truth
     if truth is not None and report is None:
         raise InputError("--truth is shown on the page of --report; give --report FILE.html too")
     if report is None:
         return
-    if not single or Path(source).is_dir():
+    if several or Path(source).is_dir():
         raise InputError(f"--report: is the page of one raster, but {source} is a folder of them")
+    if request.file_format in TILE_FORMATS:
+        raise InputError(
+            f"--report: shows a map that is one raster, but --format {request.file_format} makes "
+            "tiles; give --format cog, gtiff or png, or leave it out"
+        )
     if report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{report}: the page is HTML; give a name that ends in .html")
     if truth is not None and not truth.exists():
         raise InputError(f"{truth}: no such file; --truth takes the true map, a raster")
-    refuse_existing(report, overwrite=overwrite)
+    refuse_existing(report, overwrite=request.overwrite)
+
+
+def _runner(request: Request, *, several: bool, output: Output) -> Any:
+    from eo_contrast.inference.shard import Shard, shard_from_environment
+    from eo_contrast.translate.apply import Runner
+
+    given = request.shard is not None
+    part = Shard.parse(request.shard) if request.shard is not None else shard_from_environment()
+    if part is not None and several:
+        raise InputError(_many_in_parts(request.source, given=given))
+    if part is not None and request.report is not None:
+        raise InputError("--report: a shard makes no map to show; leave it out")
+    if request.scheduler is not None and request.workers > 1:
+        raise InputError("--scheduler: the cluster has its own workers; leave --workers out")
+    if part is not None and not given:
+        output.say(
+            f"part {part.number}/{part.count}, as task of a Slurm array; unset "
+            "SLURM_ARRAY_TASK_ID for the whole"
+        )
+    return Runner(workers=request.workers, scheduler=request.scheduler, shard=part)
+
+
+def _many_in_parts(source: str, *, given: bool) -> str:
+    if given:
+        return (
+            f"--shard: parts are of one raster, but {source} names several; give each its own "
+            "command with --shard, or share the work by --workers or --scheduler"
+        )
+    return (
+        f"{source}: names several rasters, and each task of this Slurm array would do them all; "
+        "give each task one of them, or all tasks the same one, which they share; or unset "
+        "SLURM_ARRAY_TASK_ID where this task is to do all"
+    )
+
+
+def _model(request: Request) -> Any:
+    import torch
+
+    from eo_contrast.training.device import resolve_device
+    from eo_contrast.translate.tile_models import load_tile_model
+
+    device = torch.device(resolve_device(request.device))
+    return load_tile_model(request.model_name, device, request.precision)
+
+
+def _translation(
+    request: Request, model: Any, runner: Any, *, quiet: bool
+) -> Callable[..., dict[str, Any]]:
+    """What translates a raster into a file, with all else as the user asked."""
+    from eo_contrast.translate.apply import translate_raster
+    from eo_contrast.translate.finish import Finish
+    from eo_contrast.translate.job import TranslateOptions
+
+    options = TranslateOptions(
+        tile=request.tile,
+        overlap=request.overlap,
+        norm=request.norm,
+        bands=request.bands,
+        scaling=request.scaling,
+        aoi=request.aoi,
+        grid=request.grid,
+    )
+    finish = Finish(
+        format=request.file_format,
+        compat=request.compat,
+        stac=request.stac,
+        vector=str(request.vector) if request.vector else None,
+        colours=_colours(request.vector, request.palette, model),
+    )
+    return partial(
+        translate_raster,
+        model=model,
+        options=options,
+        finish=finish,
+        runner=runner,
+        overwrite=request.overwrite,
+        resume=request.resume,
+        dry_run=request.dry_run,
+        quiet=quiet,
+    )
+
+
+def _translated(
+    request: Request, model: Any, translate_one: Callable[..., dict[str, Any]], output: Output
+) -> dict[str, Any]:
+    """Translate one raster, and write the page of it where one is wanted."""
+    from eo_contrast.raster.location import located
+
+    source, out = located(request.source), request.out
+    if request.truth is not None:
+        plan = translate_one(source, out, dry_run=True, quiet=True)
+        _check_truth(request.truth, source, model, plan)
+    result = translate_one(source, out)
+    if request.report is not None and not request.dry_run:
+        _write_report(source, out, request.report, request.truth, _palette_of(model), result)
+        output.say(f"{request.report}: written; open it in a browser")
+    return result
+
+
+def _all_translated(
+    request: Request, sources: Sequence[Path | str], translate_one: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    from eo_contrast.translate.finish import SUFFIXES
+    from eo_contrast.translate.many import translate_many
+
+    folder = Path(request.source)
+    return translate_many(
+        sources,
+        request.out,
+        translate_one,
+        overwrite=request.overwrite,
+        resume=request.resume,
+        suffix=next(iter(SUFFIXES[request.file_format]), ""),
+        root=folder if folder.is_dir() else None,
+    )
 
 
 def _check_truth(truth: Path, source: Any, model: Any, plan: dict[str, Any]) -> None:
@@ -281,18 +406,6 @@ def _write_report(
     if truth is not None:
         scores = score_rasters(truth, out, palette)
     translation_report(source, out, report, summary=summary, scores=scores, truth=truth)
-
-
-def _runner(workers: int, scheduler: str | None, shard: str | None, *, report: Path | None) -> Any:
-    from eo_contrast.inference.shard import Shard, shard_from_environment
-    from eo_contrast.translate.apply import Runner
-
-    part = Shard.parse(shard) if shard is not None else shard_from_environment()
-    if part is not None and report is not None:
-        raise InputError("--report: a shard makes no map to show; leave it out")
-    if scheduler is not None and workers > 1:
-        raise InputError("--scheduler: the cluster has its own workers; leave --workers out")
-    return Runner(workers=workers, scheduler=scheduler, shard=part)
 
 
 def _in_words(result: dict[str, Any], *, dry_run: bool, shard: Any) -> str:
