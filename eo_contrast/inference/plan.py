@@ -11,7 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from eo_contrast.errors import InputError
+from eo_contrast.raster.pieces import BLOCK
 from eo_contrast.raster.reader import Source
+from eo_contrast.raster.resample import STEP, ResampledSource
 from eo_contrast.raster.windows import (
     Span,
     Tiling,
@@ -62,7 +64,11 @@ class TileModel(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a raster is walked: rows of windows from top to bottom, each from left to right."""
+    """How a raster is walked: rows of windows from top to bottom, each from left to right.
+
+    Where the windows lie on another grid than the raster's own, ``own_width`` is the columns of
+    that and ``own_row_bytes`` what one row of it takes; else 0.
+    """
 
     height: int
     width: int
@@ -75,6 +81,8 @@ class Plan:
     tiling: Tiling
     rows: Sequence[Span]
     columns: Sequence[Span]
+    own_width: int = 0
+    own_row_bytes: int = 0
 
     @property
     def tiles(self) -> int:
@@ -101,7 +109,18 @@ class Plan:
         read = rows * (self.bands_in * self.dtype_in.itemsize + 1)
         joined = rows * self.bands_out * self.dtype_out.itemsize
         left_over = self.tiling.ramp * self.bands_out * np.dtype(np.int64).itemsize
-        return self.width * (2 * read + joined + left_over)
+        return self.width * (2 * read + joined + left_over) + self._resampling_bytes
+
+    @property
+    def _resampling_bytes(self) -> int:
+        """Memory of what is read of the raster's own grid, and of what is laid back on it."""
+        if not self.own_width:
+            return 0
+        given = self.bands_out * self.dtype_out.itemsize + 1
+        # Twice: what a part of a raster's rows is made of is there until the part is.
+        blocks = 2 * BLOCK * (self.own_row_bytes + self.own_width * given)
+        sums = 4 * STEP * max(self.own_width, self.width) * np.dtype(np.float64).itemsize
+        return blocks + sums + self.rows[0].length * self.width * given
 
 
 def plan_inference(
@@ -117,6 +136,7 @@ def plan_inference(
         not fit in memory.
     """
     tiling = _tiling(model, tile, overlap)
+    own = source if isinstance(source, ResampledSource) else None
     plan = Plan(
         height=source.height,
         width=source.width,
@@ -129,6 +149,8 @@ def plan_inference(
         tiling=tiling,
         rows=spans(source.height, tiling),
         columns=spans(source.width, tiling),
+        own_width=own.own_width if own else 0,
+        own_row_bytes=own.own_row_bytes if own else 0,
     )
     if plan.strip_bytes > LARGEST_STRIP_BYTES:
         raise InputError(

@@ -134,9 +134,16 @@ class RasterSource:
         if self.may_be_invalid and not self._own_mask_only:
             for band, nodata in zip(values, self._nodata, strict=True):
                 valid &= differs_from(band, nodata)
-        if self._physical:
-            values = (values * self._scales + self._offsets).astype(np.float32)
-        return Pixels(values=values, valid=valid)
+        return Pixels(values=self._in_units(values) if self._physical else values, valid=valid)
+
+    def _in_units(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        # Band by band: of all at once the sums in double precision would be most of the memory.
+        physical = np.empty(values.shape, dtype=np.float32)
+        for band, scale, offset, stored in zip(
+            physical, self._scales, self._offsets, values, strict=True
+        ):
+            band[:] = stored * scale + offset
+        return physical
 
     def _presumed(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         if not self.may_be_invalid:

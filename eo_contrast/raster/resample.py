@@ -1,7 +1,8 @@
 """Resampling between two grids over the same ground, as weights along each axis.
 
 Each output row and column depends on its own fixed source pixels, so the result does not
-depend on the windows in which it was computed; and invalid pixels weigh nothing.
+depend on the windows in which it was computed; and invalid pixels weigh nothing. However
+far apart the two grids are, a bounded number of rows of the finer one is in memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eo_contrast.raster.reader import Pixels, Source, rows_of, stacked
+from eo_contrast.raster.pieces import BLOCK
+from eo_contrast.raster.reader import Pixels, Source, all_valid, rows_of, stacked
+
+FLOAT = np.dtype(np.float32)
+STEP = 32
+"""Rows whose weighted sums, of eight bytes a pixel, are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,32 @@ class ResampledSource:
         self.height = height
         self.width = width
         self.bands = source.bands
-        self.dtype = np.dtype(np.float32)
+        self.dtype = FLOAT
         self.may_be_invalid = source.may_be_invalid
+
+    @property
+    def own_width(self) -> int:
+        """Columns of the source's own grid."""
+        return self._source.width
+
+    @property
+    def own_row_bytes(self) -> int:
+        """Memory of one row of the source's own grid, its validity included."""
+        return self._source.width * (self._source.bands * self._source.dtype.itemsize + 1)
 
     def read(self, top: int, bottom: int, left: int, right: int) -> Pixels:
         """The pixels of rows ``top .. bottom`` and columns ``left .. right``; float32."""
+        values = np.empty((self.bands, bottom - top, right - left), dtype=FLOAT)
+        valid = np.empty(values.shape[1:], dtype=bool)
+        for first, past in _bands(self._rows, top, bottom):
+            band = self._band(first, past, left, right)
+            values[:, first - top : past - top] = band.values
+            valid[first - top : past - top] = band.valid
+        return Pixels(
+            values=values, valid=valid if self.may_be_invalid else all_valid(*valid.shape)
+        )
+
+    def _band(self, top: int, bottom: int, left: int, right: int) -> Pixels:
         first_row, past_row = self._rows.needed(top, bottom)
         first_column, past_column = self._columns.needed(left, right)
         pixels = self._source.read(first_row, past_row, first_column, past_column)
@@ -93,21 +120,24 @@ class ResampledSource:
         )
 
 
-def resample(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Pixels:
+def resample(
+    pixels: Pixels, rows: AxisMap, columns: AxisMap, *, dtype: np.dtype[Any] = FLOAT
+) -> Pixels:
     """Weighted mean of the valid pixels, by rows and columns; validity by nearest pixel.
 
-    Returns: float32 values, 0 where invalid.
+    Returns: values 0 where invalid; for an integer ``dtype`` rounded half to even.
     """
-    valid = pixels.valid[np.ix_(rows.nearest, columns.nearest)]
-    everywhere = bool(pixels.valid.all())
-    total = None if everywhere else _apply(pixels.valid, rows, columns)
-    values = np.zeros((pixels.values.shape[0], *valid.shape), dtype=np.float32)
-    for band, source in enumerate(pixels.values):
-        known = source if everywhere else np.where(pixels.valid, source, 0)
-        mean = _apply(known, rows, columns)
-        if total is not None:
-            mean = np.divide(mean, total, out=np.zeros_like(mean), where=total > 0)
-        values[band] = np.where(valid, mean, 0)
+    shape = (rows.target, columns.target)
+    values = np.empty((len(pixels.values), *shape), dtype=dtype)
+    valid = np.empty(shape, dtype=bool)
+    for start in range(0, rows.target, STEP):
+        stop = min(start + STEP, rows.target)
+        first, past = rows.needed(start, stop)
+        known, part = rows_of(pixels, first, past), rows.part(start, stop, offset=first)
+        valid[start:stop] = known.valid[np.ix_(part.nearest, columns.nearest)]
+        for band, mean in enumerate(_means(known, part, columns)):
+            shown = np.where(valid[start:stop], mean, 0).astype(FLOAT)
+            values[band, start:stop] = rounded(shown, dtype)
     return Pixels(values=values, valid=valid)
 
 
@@ -121,8 +151,8 @@ def resample_strips(
 ) -> Iterator[Pixels]:
     """Resample a raster that arrives as strips of whole rows, top to bottom.
 
-    Keeps only the source rows that later target rows still need. Integer ``dtype`` is
-    rounded half to even.
+    Keeps only the source rows that later target rows still need, and gives at most ``BLOCK``
+    rows at a time. Integer ``dtype`` is rounded half to even.
 
     Args:
         part: first and past-last target row that is wanted; the strips then begin with the
@@ -135,11 +165,12 @@ def resample_strips(
         held = strip if held is None else stacked([held, strip])
         bottom = held_top + held.valid.shape[0]
         ready = min(_ready_until(rows, done, bottom), past)
-        if ready == done:
-            continue
-        result = resample(held, rows.part(done, ready, offset=held_top), columns)
-        yield Pixels(values=rounded(result.values, dtype), valid=result.valid)
-        done = ready
+        while done < ready:
+            until = min((done // BLOCK + 1) * BLOCK, ready)
+            first, last = rows.needed(done, until)
+            known = rows_of(held, first - held_top, last - held_top)
+            yield resample(known, rows.part(done, until, offset=first), columns, dtype=dtype)
+            done = until
         if done < past:
             keep = rows.needed(done, done + 1)[0] - held_top
             held = rows_of(held, keep)
@@ -154,6 +185,19 @@ def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return values.astype(dtype)
 
 
+def _bands(rows: AxisMap, top: int, bottom: int) -> Iterator[tuple[int, int]]:
+    """Target rows ``top .. bottom`` in parts that are made of about ``BLOCK`` source rows each.
+
+    A part ends where a row of the source's blocks does, so that most are decoded once.
+    """
+    while top < bottom:
+        last = rows.needed(top, top + 1)[1]
+        limit = min(-(-last // BLOCK) * BLOCK, rows.source)
+        until = min(_ready_until(rows, top, limit), bottom)
+        yield top, until
+        top = until
+
+
 def _ready_until(rows: AxisMap, done: int, bottom: int) -> int:
     if bottom == rows.source:
         return rows.target
@@ -166,6 +210,30 @@ def _ready_until(rows: AxisMap, done: int, bottom: int) -> int:
         else:
             high = middle
     return low
+
+
+def _means(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Iterator[NDArray[np.float64]]:
+    """The weighted mean of the valid pixels, band by band; 0 where there is none."""
+    everywhere = bool(pixels.valid.all())
+    if not everywhere:
+        total = _apply(pixels.valid, rows, columns)
+        # Weights add to 1 but for the last bit. A pixel that lacks nothing is never divided by
+        # their sum, so that it does not matter whether its window lacks something elsewhere.
+        lacking = (total > 0) & ~_all_valid(pixels.valid, rows.taps, columns.taps)
+    for band in pixels.values:
+        mean = _apply(band if everywhere else np.where(pixels.valid, band, 0), rows, columns)
+        if not everywhere:
+            np.divide(mean, total, out=mean, where=lacking)
+        yield mean
+
+
+def _all_valid(
+    valid: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether all pixels are valid in these rows (T, K) and columns (U, L); (T, U)."""
+    down = np.logical_and.reduce(valid[rows], axis=1)
+    across: NDArray[np.bool_] = np.logical_and.reduce(down.T[columns], axis=1)
+    return across.T
 
 
 def _apply(plane: NDArray[Any], rows: AxisMap, columns: AxisMap) -> NDArray[np.float64]:
