@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from eo_contrast.errors import InputError
 from eo_contrast.inference.plan import Plan, plan_inference
 from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import OpenSource, Tally, infer, read_rows
@@ -51,30 +52,54 @@ def measure_seams(
     Returns: norm, tile, overlap, mean_grey and max_grey (difference of the two maps, of 255),
         line_energy (squared steps across the lines where tiles meet, over those nearby) and
         moved_line_energy (the same lines in the map whose tiles meet elsewhere).
+    Raises: InputError: the scene is so small that nothing of it is left.
     """
     with open_source() as source:
         plan = plan_inference(source, model.tiles, tile=tile, overlap=overlap)
+        moved_by = _half_a_step(plan)
+        _refuse_small(source, plan, edge=moved_by + model.tiles.halo)
         tiles = sample_tiles(source, stride=model.tiles.stride) if norm == "scene" else None
-        height, width = source.height, source.width
+        region = Rectangle(moved_by, source.height, moved_by, source.width)
     model.tiles.prepare(None if tiles is None else model.tiles.scene_statistics(tiles))
-    moved_by = plan.tiling.step // 2 // model.tiles.stride * model.tiles.stride
     whole = _map(open_source, model, plan)
-    moved = _moved(open_source, Rectangle(moved_by, height, moved_by, width))
+    moved = _moved(open_source, region)
     with moved() as source:
         moved_plan = plan_inference(source, model.tiles, tile=tile, overlap=overlap)
     again = _map(moved, model, moved_plan)
-    edge = model.tiles.halo
-    one = whole[:, moved_by + edge :, moved_by + edge :].astype(np.int64)
-    difference = np.abs(one - again[:, edge:, edge:])
     return {
         "norm": norm,
         "tile": plan.tiling.tile,
         "overlap": plan.tiling.overlap,
         "tiles": plan.tiles,
-        "mean_grey": round(float(difference.mean()), 4),
-        "max_grey": int(difference.max()),
+        **_differences(whole, again, moved_by=moved_by, halo=model.tiles.halo),
         "line_energy": round(_line_energy(whole, plan), 4),
         "moved_line_energy": round(_line_energy(_beside(whole, again, moved_by), plan), 4),
+    }
+
+
+def _half_a_step(plan: Plan) -> int:
+    stride = plan.tiling.stride
+    return plan.tiling.step // 2 // stride * stride
+
+
+def _refuse_small(source: Source, plan: Plan, *, edge: int) -> None:
+    if min(source.height, source.width) <= edge:
+        raise InputError(
+            f"{source.name}: {source.width} x {source.height} pixels, too few to look for seams of "
+            f"tiles of {plan.tiling.tile}; give a raster of more than {edge} pixels a side, or a "
+            "smaller --tile"
+        )
+
+
+def _differences(
+    whole: NDArray[Any], again: NDArray[Any], *, moved_by: int, halo: int
+) -> dict[str, float]:
+    """Of two maps, the second without the first rows and columns of the first."""
+    one = whole[:, moved_by + halo :, moved_by + halo :].astype(np.int64)
+    difference = np.abs(one - again[:, halo:, halo:])
+    return {
+        "mean_grey": round(float(difference.mean()), 4),
+        "max_grey": int(difference.max()),
     }
 
 
