@@ -395,8 +395,10 @@ def _scaled(transform: Affine, down: float, across: float) -> Affine:
 
 def _scaled_rpcs(rpcs: RPC, down: float, across: float) -> RPC:
     changed = RPC.from_gdal(rpcs.to_gdal())
-    changed.line_off, changed.line_scale = rpcs.line_off / down, rpcs.line_scale / down
-    changed.samp_off, changed.samp_scale = rpcs.samp_off / across, rpcs.samp_scale / across
+    # RPCs count from the centre of the first pixel, which another grid moves.
+    changed.line_off = (rpcs.line_off + 0.5) / down - 0.5
+    changed.samp_off = (rpcs.samp_off + 0.5) / across - 0.5
+    changed.line_scale, changed.samp_scale = rpcs.line_scale / down, rpcs.samp_scale / across
     return changed
 
 

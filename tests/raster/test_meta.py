@@ -101,8 +101,8 @@ def test_ground_control_points_and_their_crs_are_written_again(tmp_path):
 def test_rpcs_follow_the_raster_onto_another_grid():
     meta = RasterMeta(driver="GTiff", width=60, height=100, dtypes=("uint8",), rpcs=RPCS)
     halved = on_grid(meta, 50, 30).rpcs
-    assert (halved.line_off, halved.line_scale) == (25.0, 25.0)
-    assert (halved.samp_off, halved.samp_scale) == (15.0, 15.0)
+    assert (halved.line_off, halved.line_scale) == (24.75, 25.0)
+    assert (halved.samp_off, halved.samp_scale) == (14.75, 15.0)
     assert halved.lat_off == RPCS.lat_off
 
 
