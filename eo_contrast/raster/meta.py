@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,8 @@ class RasterMeta:
     """Everything but the pixels. Tuples have one entry a band.
 
     ``transform`` is None where the raster has none (pixel coordinates only). ``masked`` says
-    that a mask of its own (inside, or a ``.msk`` beside) tells invalid pixels, apart from
-    nodata and alpha.
+    that a mask of its own (inside, or a ``.msk`` beside, or one of a band) tells invalid pixels,
+    apart from nodata and alpha.
     """
 
     driver: str
@@ -100,7 +100,7 @@ def read_meta(dataset: Any) -> RasterMeta:
         gcps_crs=gcps_crs,
         rpcs=dataset.rpcs,
         nodata=tuple(dataset.nodatavals),
-        masked=_has_own_mask(dataset),
+        masked=bool(mask_bands(dataset, bands)),
         colorinterp=tuple(dataset.colorinterp),
         descriptions=tuple(dataset.descriptions),
         scales=tuple(dataset.scales),
@@ -110,6 +110,24 @@ def read_meta(dataset: Any) -> RasterMeta:
         tags=_domains(dataset),
         band_tags=tuple(_domains(dataset, band) for band in bands),
     )
+
+
+def mask_bands(dataset: Any, indexes: Iterable[int]) -> list[int]:
+    """Bands whose masks, neither nodata nor alpha, tell together what is invalid.
+
+    Args:
+        indexes: 1-based numbers of the bands that are asked about.
+
+    Returns: one of them for the mask that they share, and each that has a mask of its own.
+    """
+    flags = {index: dataset.mask_flag_enums[index - 1] for index in indexes}
+    shared = [
+        index
+        for index, of_band in flags.items()
+        if MaskFlags.per_dataset in of_band and MaskFlags.alpha not in of_band
+    ]
+    # GDAL sets no flag at all where a band has a mask that no other band has.
+    return [*shared[:1], *(index for index, of_band in flags.items() if not of_band)]
 
 
 def write_meta(dataset: Any, meta: RasterMeta) -> None:
@@ -342,13 +360,6 @@ def _distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     east = prime_vertical * math.cos(latitude) * math.radians(turn)
     north = meridional * math.radians(latitude_b - latitude_a)
     return math.hypot(east, north)
-
-
-def _has_own_mask(dataset: Any) -> bool:
-    return any(
-        MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        for flags in dataset.mask_flag_enums
-    )
 
 
 def _colormap(dataset: Any) -> Mapping[int, tuple[int, int, int, int]] | None:

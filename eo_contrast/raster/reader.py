@@ -19,9 +19,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, UnreadableError
 from eo_contrast.raster.location import REMOTE_OPTIONS, Location
-from eo_contrast.raster.meta import RasterMeta, read_meta
+from eo_contrast.raster.meta import RasterMeta, mask_bands, read_meta
 
 LARGEST_BLOCK_ROW_BYTES = 1 << 30
 BLOCK_CACHE_BYTES = 64 << 20  # rasterio gives whole numbers on as bytes
@@ -81,7 +81,7 @@ class RasterSource:
     """Chosen bands of an open raster, in their common dtype, and one mask for all of them.
 
     A pixel is valid where every chosen band differs from its nodata and is finite, alpha is
-    above 0, and the raster's own mask says so.
+    above 0, and the raster's own mask and those of the chosen bands say so.
 
     Args:
         indexes: 1-based numbers of the bands.
@@ -102,7 +102,7 @@ class RasterSource:
         self._indexes = list(indexes)
         self._own_mask_only = own_mask_only
         self._alpha = None if own_mask_only else alpha_band(meta, dataset)
-        self._masked = meta.masked
+        self._masks = mask_bands(dataset, self._indexes) if meta.masked else []
         self._nodata = [meta.nodata[index - 1] for index in indexes]
         self._scales = np.array([meta.scales[index - 1] for index in indexes])[:, None, None]
         self._offsets = np.array([meta.offsets[index - 1] for index in indexes])[:, None, None]
@@ -115,7 +115,7 @@ class RasterSource:
         self.dtype = np.dtype(np.float32) if self._physical else self._stored
         holes = self._stored.kind == "f" or any(nodata is not None for nodata in self._nodata)
         self.may_be_invalid = (
-            self._masked or self._alpha is not None or (holes and not own_mask_only)
+            bool(self._masks) or self._alpha is not None or (holes and not own_mask_only)
         )
 
     def read(self, top: int, bottom: int, left: int, right: int) -> Pixels:
@@ -127,8 +127,8 @@ class RasterSource:
         with _unreadable_named(self.name, f"rows {top} to {bottom - 1} cannot be read"):
             values = self._dataset.read(self._indexes, window=window, out_dtype=self._stored)
             valid = self._presumed(values)
-            if self._masked:
-                valid &= self._dataset.read_masks(self._indexes[0], window=window) > 0
+            for band in self._masks:
+                valid &= self._dataset.read_masks(band, window=window) > 0
             if self._alpha is not None:
                 valid &= self._dataset.read(self._alpha, window=window) > 0
         if self.may_be_invalid and not self._own_mask_only:
@@ -265,4 +265,4 @@ def _unreadable_named(name: str, what: str) -> Iterator[None]:
     except (RasterioError, rasterio._err.CPLE_BaseError, OSError, ValueError) as error:
         cause = error.__cause__ or error
         reason = " ".join(str(cause).split()) or type(cause).__name__
-        raise InputError(f"{name}: {what} ({reason}); check the file") from error
+        raise UnreadableError(f"{name}: {what} ({reason}); check the file") from error
