@@ -164,6 +164,12 @@ def what_is_lost(meta: RasterMeta, found: RasterMeta) -> tuple[str, ...]:
         wanted, held = (_comparable(name, one) for one in (meta, found))
         if wanted != held:
             lost.append(f"{name.replace('_', ' ')} {_short(held)}, not {_short(wanted)}")
+    if meta.gcps and meta.transform is not None and not found.gcps:
+        points = f"{len(meta.gcps)} ground control point{'s' if len(meta.gcps) > 1 else ''}"
+        lost.append(
+            f"nothing of the {points} beside the transform: a GeoTIFF holds either, and the "
+            "transform is kept"
+        )
     return tuple(lost)
 
 
@@ -317,7 +323,7 @@ def _comparable(name: str, meta: RasterMeta) -> Any:
     if name == "nodata":
         return str(common_nodata(meta))  # as text, since NaN does not equal itself
     if name in ("gcps", "gcps_crs") and meta.transform is not None:
-        return None  # a GeoTIFF holds either
+        return None  # told in words of their own
     if name == "gcps":
         return [(point.row, point.col, point.x, point.y, point.z or 0) for point in value]
     if name == "rpcs":
