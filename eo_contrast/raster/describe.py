@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from eo_contrast.errors import InputError
-from eo_contrast.raster.reader import MOST_BANDS
+from eo_contrast.raster.reader import MOST_BANDS, unplaced_silently
 
 NAMELESS = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette}
 
@@ -38,11 +37,8 @@ def describe_raster(name: str) -> dict[str, Any]:
         InputError: not a raster that GDAL opens, or one with absurdly many bands.
     """
     try:
-        with warnings.catch_warnings():
-            # a raster without a position is described as one: no warning needed beside it
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(name) as dataset:
-                return _facts(name, dataset)
+        with unplaced_silently(), rasterio.open(name) as dataset:
+            return _facts(name, dataset)
     except (RasterioError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: not a raster that can be opened ({error})") from error
 

@@ -391,7 +391,8 @@ def _domains(dataset: Any, band: int = 0) -> dict[str, dict[str, str]]:
 
 
 def _set_tags(dataset: Any, domain: str, tags: Mapping[str, str], band: int = 0) -> None:
-    # Keys as a dict, not as keyword arguments alone: a tag may be called 'ns' or 'bidx'.
+    # rasterio takes tags as keyword arguments beside two of its own, whose names no tag can have;
+    # ``what_is_lost`` tells of a source's that does.
     reserved = {"ns", "bidx"}
     plain = {key: value for key, value in tags.items() if key not in reserved}
     if domain.startswith("xml:"):
