@@ -27,6 +27,10 @@ class InputError(EoContrastError):
     exit_code = 2
 
 
+class UnreadableError(InputError):
+    """A file that is there cannot be read: it is damaged, or what it lies on fails."""
+
+
 class WorldError(EoContrastError):
     """Disk, memory or network failed; saved state is still good. ``exit_code`` 1."""
 

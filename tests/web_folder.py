@@ -53,6 +53,7 @@ def served(folder: Path) -> Iterator[WebFolder]:
                 content, status = content[start:stop], 206
             self.send_response(status)
             self.send_header("Accept-Ranges", "bytes")
+            self.send_header("ETag", f'"{file.stat().st_mtime_ns}-{size}"')
             self.send_header("Content-Length", str(len(content)))
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")

@@ -6,10 +6,12 @@ that are finished. It goes when the output is there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +44,20 @@ class Journal:
 
     @property
     def pieces(self) -> Path:
-        """Folder of the finished pieces."""
-        return self.folder / "pieces"
+        """Folder of the finished pieces, this run's own.
+
+        A worker that outlives a killed run cannot write into another run's.
+
+        Raises: InputError: no run was begun here.
+        """
+        key = json.dumps(self.read()["key"], sort_keys=True)
+        return self.folder / f"pieces-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
     def exists(self) -> bool:
         """Whether a run was begun here and has not ended."""
-        return self.folder.is_dir()
+        return (self.folder / RUN_FILE).is_file()
 
-    def begin(self, key: Mapping[str, Any], record: Mapping[str, Any], *, goes_on: bool) -> None:
+    def begin(self, key: Mapping[str, Any], record: Mapping[str, Any], *, goes_on: bool) -> bool:
         """Start the journal, or go on with one that says the same.
 
         Args:
@@ -57,6 +65,7 @@ class Journal:
             record: what :meth:`read` gives to a process that knows nothing else.
             goes_on: an earlier run's pieces are wanted; without it they are an error.
 
+        Returns: whether the journal is new.
         Raises:
             InputError: there is a journal already and it is not wanted, or it is of another
                 run: names the difference.
@@ -68,9 +77,9 @@ class Journal:
                 "with it, or --overwrite to start anew"
             )
         with disk_errors_named(self.output):
-            self.pieces.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"key": key, **record}, sort_keys=True)
-            _write_once(self.folder / RUN_FILE, text.encode())
+            is_new = _write_once(self.folder / RUN_FILE, text.encode())
         found = self.read()["key"]
         # As JSON has it: tuples are lists there.
         expected = json.loads(json.dumps(key))
@@ -81,6 +90,9 @@ class Journal:
                     f"this one {_shown(expected.get(name))}; give the same again, or --overwrite "
                     "to start anew"
                 )
+        with disk_errors_named(self.output):
+            self.pieces.mkdir(exist_ok=True)
+        return is_new
 
     def read(self) -> dict[str, Any]:
         """What :meth:`begin` was given: the record, and ``key``.
@@ -98,7 +110,9 @@ class Journal:
 
     def finished(self) -> dict[int, Path]:
         """Files of the finished pieces, by number."""
-        return finished_pieces(self.pieces) if self.pieces.is_dir() else {}
+        if not self.exists() or not self.pieces.is_dir():
+            return {}
+        return finished_pieces(self.pieces)
 
     def write_statistics(self, statistics: Mapping[str, Tensor]) -> None:
         """Keep the scene's statistics, unless another process was faster.
@@ -115,19 +129,26 @@ class Journal:
         return load_file(path) if path.exists() else None
 
     def remove(self) -> None:
-        """Forget the run."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget the run, at once for everyone: what still writes for it finds no folder."""
+        gone = self.folder.with_name(f"{self.folder.name}.{os.getpid()}.gone")
+        with suppress(FileNotFoundError):
+            os.replace(self.folder, gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
-def _write_once(path: Path, content: bytes) -> None:
-    """Write a file that appears whole, and never replace it: the first process decides."""
+def _write_once(path: Path, content: bytes) -> bool:
+    """Write a file that appears whole, and never replace it: the first process decides.
+
+    Returns: whether this one was the first.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
         flush_to_disk(partial)
         os.link(partial, path)
+        return True
     except FileExistsError:
-        pass
+        return False
     finally:
         partial.unlink(missing_ok=True)
 

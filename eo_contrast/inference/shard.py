@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from eo_contrast.errors import InputError, WorldError
+from eo_contrast.errors import InputError, Interrupted, WorldError
 from eo_contrast.inference.stream import Tally
 from eo_contrast.inference.work import Work, consecutive
 from eo_contrast.memory import keep_freed_memory
@@ -30,6 +30,8 @@ SHORTEST_RUN = 4
 CONNECT_SECONDS = 20
 
 _building = threading.Lock()
+_stopped: list[Callable[[], bool]] = []
+"""Whether the process that this one works for wants no more."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def in_processes(
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(threads,))
+    stop = context.Event()
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(threads, stop))
     with pool as executor:
         tasks = [
             executor.submit(make_run, build, run, folder) for run in runs_of(pieces, processes)
@@ -136,12 +139,28 @@ def in_processes(
                 "on, with fewer --workers"
             ) from error
         finally:
+            stop.set()
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(threads: int) -> None:
+def _begin(threads: int, stop: Any) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
+    _stopped.append(stop.is_set)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells nobody: without it there is nothing to work for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _heed_stop(_done: int) -> None:
+    if any(stopped() for stopped in _stopped):
+        raise Interrupted("a worker process was told to stop")
 
 
 def on_cluster(
@@ -184,7 +203,7 @@ def make_run(build: Build, pieces: Sequence[int], folder: Path) -> Tally:
     with _building:
         work = _built(build)
     tally = Tally()
-    work.make_pieces(pieces, folder, tally=tally)
+    work.make_pieces(pieces, folder, tally=tally, advance=_heed_stop)
     return tally
 
 

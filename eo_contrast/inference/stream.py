@@ -18,6 +18,9 @@ from eo_contrast.inference.plan import Plan, TileModel, padded_side
 from eo_contrast.raster.reader import Pixels, Source, rows_of, stacked
 from eo_contrast.raster.windows import Span, owned, reflect_to
 
+Fill = tuple[float, ...] | None
+"""What stands for invalid pixels, one number a band; None: each tile's own means."""
+
 OpenSource = Callable[[], AbstractContextManager[Source]]
 """Opens the source anew: a raster's handle belongs to one thread."""
 
@@ -69,6 +72,7 @@ def infer(
     plan: Plan,
     *,
     part: tuple[int, int] | None = None,
+    fill: Fill = None,
     tally: Tally,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> Iterator[Pixels]:
@@ -80,6 +84,7 @@ def infer(
     Args:
         strips: the rows of windows that ``plan.rows_for(part)`` names, with their pixels.
         part: first and past-last row that is wanted; None: all.
+        fill: what invalid pixels are to a model whose tiles are blended.
         tally: counts up as windows are done.
         advance: told the number of windows done, after each.
     """
@@ -87,7 +92,7 @@ def infer(
     above: NDArray[np.int64] | None = None
     shape = (plan.bands_out, plan.width)
     for row, strip in strips:
-        tiles = _run_row(strip, row, model, plan, tally, advance)
+        tiles = _run_row(strip, row, model, plan, fill, tally, advance)
         if plan.joining == "cut":
             top, bottom = owned(row)
             values = cut_row(tiles, row, shape=shape, dtype=plan.dtype_out)
@@ -102,18 +107,30 @@ def infer(
             yield Pixels(values=values[:, wanted], valid=valid[wanted])
 
 
-def fill_invalid(pixels: Pixels) -> NDArray[np.float32]:
-    """Values as float32, invalid ones replaced by their band's mean over the valid pixels.
+def fill_invalid(pixels: Pixels, fill: Fill = None) -> NDArray[np.float32]:
+    """Values as float32, invalid ones replaced by ``fill``, one number a band.
 
     A hole of zeros or infinities would spread through the convolutions; the mean is what
-    disturbs its surroundings least. Without any valid pixel the result is 0.
+    disturbs its surroundings least. What fills a hole must not depend on the tile that sees it,
+    or the tiles' edges would show beside the hole.
+
+    Args:
+        fill: None: each band's mean over the valid pixels here, or 0 without any.
     """
     values = pixels.values.astype(np.float32)
     if pixels.valid.all():
         return values
-    known = pixels.values[:, pixels.valid].astype(np.float64)
-    means = known.mean(axis=1) if known.size else np.zeros(len(values))
+    means = np.asarray(fill if fill is not None else means_of([pixels]) or [0.0] * len(values))
     return np.where(pixels.valid, values, means.astype(np.float32)[:, None, None])
+
+
+def means_of(sample: Sequence[Pixels]) -> tuple[float, ...] | None:
+    """Each band's mean over the valid pixels of a sample; None without any."""
+    count = sum(int(pixels.valid.sum()) for pixels in sample)
+    if count == 0:
+        return None
+    totals = sum(pixels.of_valid().astype(np.float64).sum(axis=1) for pixels in sample)
+    return tuple(float(total / count) for total in np.atleast_1d(totals))
 
 
 def _run_row(
@@ -121,6 +138,7 @@ def _run_row(
     row: Span,
     model: TileModel,
     plan: Plan,
+    fill: Fill,
     tally: Tally,
     advance: Callable[[int], None],
 ) -> Iterator[Tile]:
@@ -136,7 +154,7 @@ def _run_row(
         ]
         result = None
         if plan.joining == "cut" or counted.any():
-            result = run_tile(pixels, model)
+            result = run_tile(pixels, model, fill)
         else:
             tally.skipped_tiles += 1
         tally.tiles += 1
@@ -145,22 +163,22 @@ def _run_row(
         advance(tally.tiles)
 
 
-def run_tile(pixels: Pixels, model: TileModel) -> NDArray[Any]:
+def run_tile(pixels: Pixels, model: TileModel, fill: Fill = None) -> NDArray[Any]:
     """The model's result (bands, rows, columns) for one window of pixels."""
     rows, columns = pixels.valid.shape
-    tile = as_tile(pixels, model.stride, untouched=model.joining == "cut")
+    tile = as_tile(pixels, model.stride, fill, untouched=model.joining == "cut")
     with torch.inference_mode():
         result = model(tile)[0]
     return result.cpu().numpy()[:, :rows, :columns]
 
 
-def as_tile(pixels: Pixels, stride: int, *, untouched: bool = False) -> Tensor:
+def as_tile(pixels: Pixels, stride: int, fill: Fill = None, *, untouched: bool = False) -> Tensor:
     """(1, bands, rows, columns) of a window, its sides extended to what the stride asks for.
 
     Args:
         untouched: in the raster's own type; without it float32 with invalid pixels filled.
     """
     rows, columns = pixels.valid.shape
-    values = pixels.values if untouched else fill_invalid(pixels)
+    values = pixels.values if untouched else fill_invalid(pixels, fill)
     padded = reflect_to(values, padded_side(rows, stride), padded_side(columns, stride))
     return torch.from_numpy(np.ascontiguousarray(padded))[None]

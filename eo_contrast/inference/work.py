@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eo_contrast.inference.overlap import ahead, behind
 from eo_contrast.inference.plan import Plan, TileModel
-from eo_contrast.inference.stream import OpenSource, Tally, infer, read_rows
+from eo_contrast.inference.stream import Fill, OpenSource, Tally, infer, read_rows
 from eo_contrast.raster.pieces import BLOCK, in_pieces, piece_rows, write_piece
 from eo_contrast.raster.reader import Pixels
 from eo_contrast.raster.resample import axis_map, resample_strips
@@ -24,6 +24,7 @@ class Work:
     Attributes:
         plan: on the grid that the model sees.
         height, width: of the result; where they differ from the plan's, it is resampled.
+        fill: what stands for invalid pixels, one number a band; None: each tile's own means.
     """
 
     open_source: OpenSource
@@ -31,6 +32,7 @@ class Work:
     plan: Plan
     height: int
     width: int
+    fill: Fill = None
 
     @property
     def resampled_back(self) -> bool:
@@ -77,7 +79,15 @@ class Work:
         part = self._planned(first, past)
         rows = self.plan.rows_for(*part)
         with closing(ahead(read_rows(self.open_source, rows, tally))) as read:
-            made = infer(read, self.model, self.plan, part=part, tally=tally, advance=advance)
+            made = infer(
+                read,
+                self.model,
+                self.plan,
+                part=part,
+                fill=self.fill,
+                tally=tally,
+                advance=advance,
+            )
             yield from self._on_own_grid(made, first, past)
 
     def _on_own_grid(self, strips: Iterable[Pixels], first: int, past: int) -> Iterable[Pixels]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 Location = Path | str
 """A file's path, or a name that only GDAL can open."""
 
 WEB = ("http://", "https://")
 CURL = "/vsicurl/"
+ANSWER_SECONDS = 10
 
 REMOTE_OPTIONS = {
     # No listing of the folder, but masks and tables that lie beside are still looked for.
@@ -42,3 +44,23 @@ def file_name(location: Location) -> str:
         return location.name
     text = location.removeprefix(CURL)
     return PurePosixPath(urlsplit(text).path if text.startswith(WEB) else text).name
+
+
+def web_version(location: str) -> str | None:
+    """An address without what signs it, and what the server says of the file's version.
+
+    None: it is no address on the web, or the server says nothing that would tell a change.
+    """
+    address = location.removeprefix(CURL)
+    if not address.startswith(WEB):
+        return None
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=ANSWER_SECONDS) as answer:
+            told = [answer.headers.get(name) for name in ("ETag", "Last-Modified")]
+            length = answer.headers.get("Content-Length")
+    except (OSError, ValueError):
+        return None
+    if not any(told):
+        return None
+    known = " ".join(part for part in (*told, f"{length} bytes" if length else None) if part)
+    return f"{urlsplit(address)._replace(query='', fragment='').geturl()} ({known})"

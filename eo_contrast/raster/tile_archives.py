@@ -159,6 +159,14 @@ class _PmtilesLibrary:
     tile_compression: Any
 
 
+def refuse_without_library() -> None:
+    """Refuse PMTiles where the package that writes them is missing.
+
+    Raises: InputError
+    """
+    _pmtiles_library()
+
+
 def _pmtiles_library() -> _PmtilesLibrary:
     try:
         tile, writer = import_module("pmtiles.tile"), import_module("pmtiles.writer")

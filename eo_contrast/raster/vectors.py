@@ -115,6 +115,15 @@ def polygon_steps(meta: RasterMeta, chunk_px: int = CHUNK_PX) -> int:
     return math.ceil(meta.height / chunk_px) * math.ceil(meta.width / chunk_px)
 
 
+def refuse_no_polygons(raster: Path, out: Path, meta: RasterMeta) -> None:
+    """Refuse what :func:`write_polygons` cannot make polygons of, from its metadata alone.
+
+    Raises: InputError: no map in red, green and blue, or ``out`` needs a place on the Earth.
+    """
+    _refuse_no_map(raster, meta)
+    _target(raster, out, "", meta)
+
+
 def _refuse_no_map(raster: Path, meta: RasterMeta) -> None:
     if meta.count not in (3, 4) or set(meta.dtypes[:3]) != {"uint8"}:
         raise InputError(

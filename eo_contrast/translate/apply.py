@@ -20,15 +20,21 @@ import rasterio
 import torch
 
 import eo_contrast
-from eo_contrast.errors import InputError, Interrupted, WorldError, disk_errors_named
-from eo_contrast.files import refuse_existing, whole_file
+from eo_contrast.errors import (
+    InputError,
+    Interrupted,
+    UnreadableError,
+    WorldError,
+    disk_errors_named,
+)
+from eo_contrast.files import locked, refuse_existing, whole_file
 from eo_contrast.inference.journal import STATISTICS_FILE, Journal
 from eo_contrast.inference.shard import Shard, in_processes, on_cluster
 from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import Tally, as_tile, run_tile
 from eo_contrast.memory import memory_kept
 from eo_contrast.progress import Advance, progress
-from eo_contrast.raster.location import Location
+from eo_contrast.raster.location import Location, file_name, web_version
 from eo_contrast.raster.pieces import piece_count
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.raster.tile_mosaic import tile_folder_mosaic
@@ -39,6 +45,7 @@ from eo_contrast.translate.finish import (
     finish_output,
     record_of,
     refuse_unfit_output,
+    refuse_unfit_result,
 )
 from eo_contrast.translate.job import Job, Order, TranslateOptions, placed_by_name, prepare_job
 from eo_contrast.translate.tile_models import Model
@@ -93,28 +100,38 @@ def translate_raster(
         WorldError: the disk is full or failing; Interrupted: stopped, resumable.
     """
     began = time.perf_counter()
-    refuse_unfit_output(out, finish, overwrite=overwrite)
+    goes_on = resume and Journal(out).exists()
+    refuse_unfit_output(out, finish, overwrite=overwrite or goes_on)
     _refuse_same(source, out)
     tally = Tally()
-    with _resumable(out), _as_raster(source, out) as raster:
-        job = _prepared(raster, model, options, quiet=quiet)
-        finish = replace(finish, masked=job.plan.may_be_invalid)
+    with _as_raster(source, out) as raster:
+        job = _prepared(source, raster, model, options, quiet=quiet)
+        finish = _settled(finish, job)
+        refuse_unfit_result(out, finish, job.meta)
         refuse_small_disk(out, job.meta)
         summary = _summary(out, job)
         if dry_run:
             return {**summary, **_expected(job, model, options, runner)}
-        journal = Journal(out)
-        if overwrite and not resume and runner.shard is None:
-            journal.remove()
-        key = _key(raster, model, options, finish, job)
-        record = record_of(job.meta, finish, changed=_changed(raster))
-        journal.begin(key, record, goes_on=resume or runner.shard is not None)
-        with _hopeless_forgotten(journal, runner):
-            _make_pieces(journal, job, model, options, runner, tally, quiet=quiet)
-            if runner.shard is None:
-                _finish(journal, tally, quiet=quiet)
+        # Shards of one run write beside each other; anything else has the output to itself.
+        with locked(out) if runner.shard is None else nullcontext():
+            journal = Journal(out)
+            if overwrite and not resume and runner.shard is None:
+                journal.remove()
+            key = _key(raster, model, options, finish, job)
+            record = record_of(job.meta, finish, changed=_changed(source), source=file_name(source))
+            is_new = journal.begin(key, record, goes_on=resume or runner.shard is not None)
+            with _resumable(journal, raster, alone=is_new and runner.shard is None):
+                _make_pieces(journal, job, model, options, runner, tally, quiet=quiet)
+                if runner.shard is None:
+                    _finish(journal, tally, quiet=quiet)
     seconds = {"total": time.perf_counter() - began, **tally.seconds}
     return {**summary, "skipped_tiles": tally.skipped_tiles, **cost(seconds)}
+
+
+def _settled(finish: Finish, job: Job) -> Finish:
+    """With what the job decides; another process finishes the same wherever it runs."""
+    vector = finish.vector and str(Path(finish.vector).resolve())
+    return replace(finish, masked=job.plan.may_be_invalid, vector=vector)
 
 
 def merge_pieces(out: Path, *, overwrite: bool = False, quiet: bool = False) -> dict[str, Any]:
@@ -128,7 +145,8 @@ def merge_pieces(out: Path, *, overwrite: bool = False, quiet: bool = False) -> 
     began = time.perf_counter()
     refuse_existing(out, overwrite=overwrite)
     tally = Tally()
-    meta = _finish(Journal(out), tally, quiet=quiet)
+    with locked(out):
+        meta = _finish(Journal(out), tally, quiet=quiet)
     seconds = {"total": time.perf_counter() - began, **tally.seconds}
     return {
         "output": str(out),
@@ -150,35 +168,38 @@ def cost(seconds: Mapping[str, float]) -> dict[str, Any]:
 
 
 @contextmanager
-def _resumable(out: Path) -> Iterator[None]:
-    """Say how to go on when the run is stopped or the world fails; keep what is worth it."""
+def _resumable(journal: Journal, source: Location, *, alone: bool) -> Iterator[None]:
+    """Say how to go on when the run is stopped or the world fails; keep what is worth it.
+
+    Args:
+        alone: the journal is this process's own: nobody else goes on with it now.
+    """
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted(f"{out}: interrupted; {_way_on(out)}") from error
+        raise Interrupted(f"{journal.output}: interrupted; {_way_on(journal, alone)}") from error
+    except UnreadableError as error:
+        if isinstance(source, Path):
+            # What is wrong with a file stays wrong: there is nothing to go on with.
+            if alone:
+                journal.remove()
+            raise
+        raise WorldError(f"{error}; {_way_on(journal, alone)}") from error
+    except InputError:
+        if alone and not journal.finished():
+            journal.remove()
+        raise
     except WorldError as error:
-        way = _way_on(out)
+        way = _way_on(journal, alone)
         raise (error if "--resume" in str(error) else WorldError(f"{error}; {way}")) from error
 
 
-def _way_on(out: Path) -> str:
-    journal = Journal(out)
-    if journal.exists() and not journal.finished():
+def _way_on(journal: Journal, alone: bool) -> str:
+    if alone and not journal.finished():
         journal.remove()
     if journal.exists():
         return "--resume goes on from what is done"
     return "nothing was done yet"
-
-
-@contextmanager
-def _hopeless_forgotten(journal: Journal, runner: Runner) -> Iterator[None]:
-    """What is wrong with the input stays wrong: there is nothing to go on with."""
-    try:
-        yield
-    except InputError:
-        if runner.shard is None:
-            journal.remove()
-        raise
 
 
 @contextmanager
@@ -204,10 +225,12 @@ def _mosaic_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.mosaic")
 
 
-def _prepared(source: Location, model: Model, options: TranslateOptions, *, quiet: bool) -> Job:
-    with open_raster(source) as (dataset, found):
-        meta, placed = placed_by_name(found, source)
-        job = prepare_job(dataset, meta, model, options, source)
+def _prepared(
+    source: Location, raster: Location, model: Model, options: TranslateOptions, *, quiet: bool
+) -> Job:
+    with open_raster(raster) as (dataset, found):
+        meta, placed = placed_by_name(found, raster)
+        job = prepare_job(dataset, meta, model, options, raster, called=file_name(source))
     if not quiet:
         for remark in (*placed, *job.remarks):
             print(f"{source}: {remark}", file=sys.stderr)
@@ -243,7 +266,7 @@ def _make_pieces(
             return
         order = Order(
             key=_digest({**journal.read()["key"], "folder": str(journal.folder.resolve())}),
-            job=job,
+            job=job.anywhere(),
             model=model.given,
             device=model.device,
             precision=model.precision,
@@ -329,11 +352,15 @@ def _key(
     return {
         "source": _identity(source),
         "model": model.sha256 or model.name,
-        **{f"--{name}": str(value) for name, value in asdict(options).items()},
+        **{
+            f"--{name}": None if value is None else str(value)
+            for name, value in asdict(options).items()
+        },
         **{f"--{name}": value for name, value in asdict(finish).items()},
         "content of --aoi": hashlib.sha256(options.aoi.read_bytes()).hexdigest()
         if options.aoi
         else None,
+        "what fills holes": job.fill,
         "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
         "device": torch.device(model.device).type,
@@ -347,14 +374,27 @@ def _key(
     }
 
 
-def _identity(source: Location) -> str:
+def _identity(source: Location) -> list[str]:
+    """What tells that a source has changed: size and time of its files and of all it is made of.
+
+    Of an address on the web: what the server says of its version.
+    """
+    with open_raster(source) as (dataset, _):
+        files = [Path(name) for name in dataset.files]
+    if isinstance(source, Path):
+        files = sorted({source.resolve(), *(path.resolve() for path in files)})
+    facts = [(path, path.stat()) for path in files if path.is_file()]
+    told = [
+        f"{path} ({each.st_size} bytes, changed {each.st_mtime_ns})"
+        for path, each in facts
+        # Made anew at every start where it stands for a folder of tiles: its text tells.
+        if path.suffix.lower() != ".vrt"
+    ]
     if not isinstance(source, Path):
-        return source
+        return [web_version(source) or source, *told]
     if source.suffix.lower() == ".vrt":
-        # Made anew at every start where it stands for a folder of tiles.
-        return f"{source.resolve()} ({hashlib.sha256(source.read_bytes()).hexdigest()})"
-    facts = source.stat()
-    return f"{source.resolve()} ({facts.st_size} bytes, changed {facts.st_mtime_ns})"
+        return [f"{source.resolve()} ({hashlib.sha256(source.read_bytes()).hexdigest()})", *told]
+    return told
 
 
 def _changed(source: Location) -> datetime | None:

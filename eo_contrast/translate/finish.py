@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eo_contrast.errors import InputError, disk_errors_named
-from eo_contrast.files import flush_to_disk, refuse_existing, whole_file, whole_folder
+from eo_contrast.files import (
+    flush_to_disk,
+    refuse_existing,
+    refuse_strangers,
+    whole_file,
+    whole_folder,
+)
 from eo_contrast.inference.journal import Journal
 from eo_contrast.raster.meta import RasterMeta
 from eo_contrast.raster.meta_text import meta_from_text, meta_to_text
@@ -54,14 +60,22 @@ class Finish:
     masked: bool = False
 
 
-def record_of(meta: RasterMeta, finish: Finish, *, changed: datetime | None) -> dict[str, Any]:
+def record_of(
+    meta: RasterMeta, finish: Finish, *, changed: datetime | None, source: str
+) -> dict[str, Any]:
     """What a journal keeps, so that ``merge`` can finish the run.
 
     Args:
         changed: when the source was last changed, if that is known.
+        source: its name, without the folder it lies in and without what opens it on the web.
     """
     time = changed.isoformat() if changed else None
-    return {"meta": meta_to_text(meta), "finish": asdict(finish), "changed": time}
+    return {
+        "meta": meta_to_text(meta),
+        "finish": asdict(finish),
+        "changed": time,
+        "source": source,
+    }
 
 
 def refuse_unfit_output(out: Path, finish: Finish, *, overwrite: bool) -> None:
@@ -77,13 +91,51 @@ def refuse_unfit_output(out: Path, finish: Finish, *, overwrite: bool) -> None:
         )
     if not suffixes and out.suffix.lower() in (".tif", ".tiff"):
         raise InputError(f"{out}: --format {finish.format} makes a folder; give a folder's name")
-    if finish.stac and finish.format in MEDIA_TYPES:
-        refuse_existing(stac_path(out), overwrite=overwrite)
+    if finish.format == "xyz":
+        refuse_strangers(out, str.isdecimal, "no --format xyz")
+    for path in beside(out, finish.format):
+        refuse_existing(path, overwrite=overwrite)
     if finish.vector is not None:
         from eo_contrast.raster.vector_files import refuse_unwritable
 
         refuse_existing(Path(finish.vector), overwrite=overwrite)
         refuse_unwritable(Path(finish.vector))
+
+
+def refuse_unfit_result(out: Path, finish: Finish, meta: RasterMeta) -> None:
+    """Refuse formats that cannot hold the result, before it is made.
+
+    Args:
+        meta: of the result.
+
+    Raises: InputError: values, bands or a place that the format, or the polygons, do not take;
+        or a package is missing that writes them.
+    """
+    if finish.format not in ("cog", "gtiff"):
+        from eo_contrast.raster.picture import look_of
+
+        look_of(out, meta)
+    if finish.format in ("xyz", "mbtiles", "pmtiles"):
+        from eo_contrast.raster.tile_archives import refuse_without_library
+        from eo_contrast.raster.tile_plan import plan_tiles
+        from eo_contrast.raster.web_tiles import TILE_SIDE
+
+        plan_tiles(out, meta, zoom=None, tile_side=TILE_SIDE)
+        if finish.format == "pmtiles":
+            refuse_without_library()
+    if finish.vector is not None:
+        from eo_contrast.raster.vectors import refuse_no_polygons
+
+        refuse_no_polygons(out, Path(finish.vector), meta)
+
+
+def beside(out: Path, format: Format) -> tuple[Path, ...]:
+    """Files beside an output that tell readers of it, and would tell lies of another."""
+    if format not in MEDIA_TYPES:
+        return ()
+    named = [out.with_name(f"{out.name}{end}") for end in (".aux.xml", ".msk", ".ovr")]
+    world = out.with_suffix(".pgw" if format == "png" else ".tfw")
+    return (*named, world, stac_path(out))
 
 
 def stac_path(raster: Path) -> Path:
@@ -112,6 +164,8 @@ def finish_output(journal: Journal) -> tuple[str, ...]:
 
         with whole_file(Path(finish.vector)) as partial:
             write_polygons(raster, partial, finish.colours)
+    for path in beside(out, finish.format):
+        path.unlink(missing_ok=True)
     if finish.stac:
         _write_stac(journal, meta, finish, run)
     _MADE_OF_RASTER[finish.format](raster, out)
@@ -156,7 +210,7 @@ def _write_stac(journal: Journal, meta: RasterMeta, finish: Finish, run: dict[st
         media_type=media_type,
         processing={
             "software": dict(part.split(" ", 1) for part in key["software"] if " " in part),
-            "lineage": f"{key['source']} by the model {key['model']}",
+            "lineage": f"{run['source']} by the model {key['model']}",
         },
         path=stac_path(journal.output),
     )

@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 import eo_contrast
 from eo_contrast.errors import InputError
 from eo_contrast.inference.plan import Plan, plan_inference
+from eo_contrast.inference.statistics import sample_pixels
+from eo_contrast.inference.stream import Fill, means_of
 from eo_contrast.inference.work import Work
 from eo_contrast.nets.inference import Precision
 from eo_contrast.raster.band_choice import choose_bands, parse_bands
@@ -72,12 +74,14 @@ class Job:
     Attributes:
         opener: opens the raster as the model sees it.
         meta: of the result.
+        fill: what stands for invalid pixels, one number a band; None: there are none.
         remarks: what the user should know of the choices made.
     """
 
     opener: Opener
     plan: Plan
     meta: RasterMeta
+    fill: Fill
     remarks: tuple[str, ...]
 
     def work(self, model: Model) -> Work:
@@ -88,7 +92,15 @@ class Job:
             plan=self.plan,
             height=self.meta.height,
             width=self.meta.width,
+            fill=self.fill,
         )
+
+    def anywhere(self) -> Job:
+        """The same for a process that works in another folder."""
+        place = self.opener.location
+        if not isinstance(place, Path):
+            return self
+        return replace(self, opener=replace(self.opener, location=place.resolve()))
 
 
 @dataclass(frozen=True)
@@ -109,12 +121,19 @@ class Order:
 
 
 def prepare_job(
-    dataset: Any, meta: RasterMeta, model: Model, options: TranslateOptions, path: Location
+    dataset: Any,
+    meta: RasterMeta,
+    model: Model,
+    options: TranslateOptions,
+    path: Location,
+    *,
+    called: str | None = None,
 ) -> Job:
-    """Decide how a raster is translated, from its header alone.
+    """Decide how a raster is translated, from its header and, where values decide, a sample.
 
     Args:
         meta: the dataset's, perhaps with a position that its name told.
+        called: what the result names as its source; None: the file's name.
 
     Raises: InputError: bands, values, area or tiles that do not fit.
     """
@@ -124,12 +143,14 @@ def prepare_job(
     view, meta_out, remarks = decide(dataset, meta, model, options, area, name)
     source = view.over(dataset, meta)
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
-    provenance = _provenance(model, options, view, file_name(path))
+    provenance = _provenance(model, options, view, called or file_name(path))
+    holes = plan.may_be_invalid and plan.joining == "blend"
     own_tags = {**meta_out.tags.get("", {}), **provenance}
     return Job(
         opener=Opener(path, view),
         plan=plan,
         meta=replace(meta_out, tags={**meta_out.tags, "": own_tags}),
+        fill=means_of(sample_pixels(source)) if holes else None,
         remarks=(*remarks, *_seam_remarks(plan, model.tiles.halo)),
     )
 

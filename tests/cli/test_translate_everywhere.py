@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,11 +18,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import UTM_10M, write_raster
+from translate_runs import command, environment, killed_midway, names, run, wait_for_piece
 
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 from eo_contrast.training.card import Card, save_model
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 2300, 300  # five pieces
 TILES = ("--tile", "256", "--quiet", "--no-stac")
 
@@ -53,27 +52,9 @@ def expected(scene: Path, model: Path) -> bytes:
     return out.read_bytes()
 
 
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "eo_contrast", *map(str, words)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", **more}
-
-
-def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words), env=environment(**more), capture_output=True, text=True, timeout=240
-    )
-
-
 def translated(scene: Path, out: Path, model: Path, *words: str, **more: str) -> None:
     done = run("translate", scene, out, "--model", model, *TILES, *words, **more)
     assert done.returncode == 0, done.stderr
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_two_processes(scene: Path, model: Path, expected: bytes, tmp_path: Path) -> None:
@@ -100,19 +81,6 @@ def test_shards_of_an_array_and_merge(
     assert names(tmp_path) == ["b.tif"]
 
 
-def killed_midway(out: Path, *words: str | Path, by: int = signal.SIGKILL) -> int:
-    """Start a command, kill it when the first piece is there; its exit code."""
-    process = subprocess.Popen(
-        command(*words), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    pieces = out.with_name(f".{out.name}.parts") / "pieces"
-    end = time.monotonic() + 120
-    while not list(pieces.glob("*.tif")) and time.monotonic() < end:
-        time.sleep(0.005)
-    process.send_signal(by)
-    return process.wait(timeout=60)
-
-
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_killed_goes_on_with_resume(
     scene: Path, model: Path, expected: bytes, tmp_path: Path, by: int
@@ -126,7 +94,7 @@ def test_a_run_that_is_killed_goes_on_with_resume(
     assert "--resume" in refused.stderr
     other = run(*words, "--resume", "--overlap", "64")
     assert other.returncode == 2
-    assert "--overlap None, this one 64" in other.stderr
+    assert "--overlap not given, this one 64" in other.stderr
     assert run(*words, "--resume").returncode == 0
     assert out.read_bytes() == expected
     assert names(tmp_path) == ["b.tif"]
@@ -169,10 +137,7 @@ def test_a_dask_cluster_one_of_whose_workers_dies(
         translated(scene, tmp_path / "a.tif", model, "--scheduler", address)
         words = ("translate", scene, out, "--model", model, *TILES, "--scheduler", address)
         running = subprocess.Popen(command(*words), env=environment())
-        pieces = tmp_path / ".b.tif.parts" / "pieces"
-        end = time.monotonic() + 120
-        while not list(pieces.glob("*.tif")) and time.monotonic() < end:
-            time.sleep(0.005)
+        wait_for_piece(out)
         workers[0].kill()
         assert running.wait(timeout=120) == 0
     assert (tmp_path / "a.tif").read_bytes() == expected

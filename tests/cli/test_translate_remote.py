@@ -97,3 +97,19 @@ def test_the_page_of_a_remote_raster_shows_it(web, tmp_path):
     result = run(f"{web.address}/a.tif", tmp_path / "b.tif", "--report", page)
     assert result.returncode == 0, result.stderr
     assert "Map of a.tif" in page.read_text()
+
+
+def test_a_run_goes_on_by_another_signature_but_not_with_another_file(folder, web, tmp_path):
+    out = tmp_path / "b.tif"
+    assert run(f"{web.address}/a.tif?sig=1", out, "--shard", "0/2").returncode == 0
+    assert run(f"{web.address}/a.tif?sig=2", out, "--shard", "1/2").returncode == 0
+    write_raster(folder / "a.tif", random_values(3, 60, 50), **UTM_10M)
+    done = run(f"{web.address}/a.tif?sig=3", out, "--resume")
+    assert done.returncode == 2
+    assert "the run begun here has source" in done.stderr
+
+
+def test_what_signs_an_address_stands_in_no_output(web, tmp_path):
+    assert run(f"{web.address}/a.tif?sig=SECRET", tmp_path / "b.tif").returncode == 0
+    for path in tmp_path.iterdir():
+        assert path.is_dir() or b"SECRET" not in path.read_bytes()

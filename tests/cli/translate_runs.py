@@ -1,0 +1,52 @@
+"""Whole translate commands as processes of their own, to be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "eo_contrast", *map(str, words)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", **more}
+
+
+def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), env=environment(**more), capture_output=True, text=True, timeout=240
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def started(*words: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(*words), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def wait_for_piece(out: Path) -> None:
+    """Return when the first finished piece of an output lies beside it."""
+    parts = out.with_name(f".{out.name}.parts")
+    end = time.monotonic() + 120
+    while not list(parts.glob("pieces-*/*.tif")) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def killed_midway(out: Path, *words: str | Path, by: int = signal.SIGKILL) -> int:
+    """Start a command, kill it when the first piece is there; its exit code."""
+    process = started(*words)
+    wait_for_piece(out)
+    process.send_signal(by)
+    return process.wait(timeout=60)
