@@ -357,9 +357,7 @@ def _key(
             for name, value in asdict(options).items()
         },
         **{f"--{name}": value for name, value in asdict(finish).items()},
-        "content of --aoi": hashlib.sha256(options.aoi.read_bytes()).hexdigest()
-        if options.aoi
-        else None,
+        "content of --aoi": _area_digest(options.aoi),
         "what fills holes": job.fill,
         "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
@@ -372,6 +370,15 @@ def _key(
             platform.machine(),
         ],
     }
+
+
+def _area_digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    # The library of vector files takes its time to load; few runs need it.
+    from eo_contrast.raster.area import area_digest
+
+    return area_digest(path)
 
 
 def _identity(source: Location) -> list[str]:
