@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import torch
 
-import eo_contrast
 from eo_contrast.errors import (
     InputError,
     Interrupted,
@@ -34,7 +30,7 @@ from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import Tally, as_tile, run_tile
 from eo_contrast.memory import memory_kept
 from eo_contrast.progress import Advance, progress
-from eo_contrast.raster.location import Location, file_name, web_version
+from eo_contrast.raster.location import Location, file_name
 from eo_contrast.raster.pieces import piece_count
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.raster.tile_mosaic import tile_folder_mosaic
@@ -48,6 +44,7 @@ from eo_contrast.translate.finish import (
     refuse_unfit_result,
 )
 from eo_contrast.translate.job import Job, Order, TranslateOptions, placed_by_name, prepare_job
+from eo_contrast.translate.run_key import digest_of, key_of
 from eo_contrast.translate.tile_models import Model
 
 TRIAL_SIDE = 256
@@ -117,7 +114,7 @@ def translate_raster(
             journal = Journal(out)
             if overwrite and not resume and runner.shard is None:
                 journal.remove()
-            key = _key(raster, model, options, finish, job)
+            key = key_of(raster, model, options, finish, job)
             record = record_of(job.meta, finish, changed=_changed(source), source=file_name(source))
             is_new = journal.begin(key, record, goes_on=resume or runner.shard is not None)
             with _resumable(journal, raster, alone=is_new and runner.shard is None):
@@ -265,7 +262,7 @@ def _make_pieces(
                 work.make_pieces(missing, journal.pieces, tally=tally, advance=advance)
             return
         order = Order(
-            key=_digest({**journal.read()["key"], "folder": str(journal.folder.resolve())}),
+            key=digest_of({**journal.read()["key"], "folder": str(journal.folder.resolve())}),
             job=job.anywhere(),
             model=model.given,
             device=model.device,
@@ -345,73 +342,10 @@ def _expected(job: Job, model: Model, options: TranslateOptions, runner: Runner)
     }
 
 
-def _key(
-    source: Location, model: Model, options: TranslateOptions, finish: Finish, job: Job
-) -> dict[str, Any]:
-    """Everything that decides the bytes of the result."""
-    return {
-        "source": _identity(source),
-        "model": model.sha256 or model.name,
-        **{
-            f"--{name}": None if value is None else str(value)
-            for name, value in asdict(options).items()
-        },
-        **{f"--{name}": value for name, value in asdict(finish).items()},
-        "content of --aoi": _area_digest(options.aoi),
-        "what fills holes": job.fill,
-        "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
-        "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
-        "device": torch.device(model.device).type,
-        "--precision": model.precision,
-        "software": [
-            f"eo-contrast {eo_contrast.__version__}",
-            f"torch {torch.__version__}",
-            f"GDAL {rasterio.__gdal_version__}",
-            platform.machine(),
-        ],
-    }
-
-
-def _area_digest(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    # The library of vector files takes its time to load; few runs need it.
-    from eo_contrast.raster.area import area_digest
-
-    return area_digest(path)
-
-
-def _identity(source: Location) -> list[str]:
-    """What tells that a source has changed: size and time of its files and of all it is made of.
-
-    Of an address on the web: what the server says of its version.
-    """
-    with open_raster(source) as (dataset, _):
-        files = [Path(name) for name in dataset.files]
-    if isinstance(source, Path):
-        files = sorted({source.resolve(), *(path.resolve() for path in files)})
-    facts = [(path, path.stat()) for path in files if path.is_file()]
-    told = [
-        f"{path} ({each.st_size} bytes, changed {each.st_mtime_ns})"
-        for path, each in facts
-        # Made anew at every start where it stands for a folder of tiles: its text tells.
-        if path.suffix.lower() != ".vrt"
-    ]
-    if not isinstance(source, Path):
-        return [web_version(source) or source, *told]
-    if source.suffix.lower() == ".vrt":
-        return [f"{source.resolve()} ({hashlib.sha256(source.read_bytes()).hexdigest()})", *told]
-    return told
-
-
 def _changed(source: Location) -> datetime | None:
     if not isinstance(source, Path):
         return None
     return datetime.fromtimestamp(int(source.stat().st_mtime), UTC)
-
-
-def _digest(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_same(source: Location, out: Path) -> None:
