@@ -117,8 +117,10 @@ class Plan:
         if not self.own_width:
             return 0
         given = self.bands_out * self.dtype_out.itemsize + 1
-        # Twice: what a part of a raster's rows is made of is there until the part is.
-        blocks = 2 * BLOCK * (self.own_row_bytes + self.own_width * given)
+        # Twice: what a part of a raster's rows is made of is there until the part is. Where
+        # pixels may be invalid, rows are read once more, for the holes of what is laid back.
+        reads = 4 if self.may_be_invalid else 2
+        blocks = BLOCK * (reads * self.own_row_bytes + 2 * self.own_width * given)
         sums = 4 * STEP * max(self.own_width, self.width) * np.dtype(np.float64).itemsize
         return blocks + sums + self.rows[0].length * self.width * given
 

@@ -14,7 +14,7 @@ from eo_contrast.inference.plan import Plan, TileModel
 from eo_contrast.inference.stream import Fill, OpenSource, Tally, infer, read_rows
 from eo_contrast.raster.pieces import BLOCK, in_pieces, piece_rows, write_piece
 from eo_contrast.raster.reader import Pixels
-from eo_contrast.raster.resample import axis_map, resample_strips
+from eo_contrast.raster.resample import ResampledSource, axis_map, resample_strips
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,21 @@ class Work:
             )
             yield from self._on_own_grid(made, first, past)
 
-    def _on_own_grid(self, strips: Iterable[Pixels], first: int, past: int) -> Iterable[Pixels]:
+    def _on_own_grid(self, strips: Iterable[Pixels], first: int, past: int) -> Iterator[Pixels]:
         if not self.resampled_back:
-            return strips
+            yield from strips
+            return
         rows = axis_map(self.plan.height, self.height)
         columns = axis_map(self.plan.width, self.width)
         part = (first * BLOCK, piece_rows(past - 1, self.height)[1])
-        return resample_strips(strips, rows, columns, dtype=self.plan.dtype_out, part=part)
+        with self.open_source() as source:
+            # The model's grid holds holes but coarsely: the raster's own grid has them as they are.
+            own_valid = None
+            if self.masked and isinstance(source, ResampledSource):
+                own_valid = source.own_valid
+            yield from resample_strips(
+                strips, rows, columns, dtype=self.plan.dtype_out, part=part, own_valid=own_valid
+            )
 
     def _planned(self, first: int, past: int) -> tuple[int, int]:
         """Rows of the plan's grid that pieces ``first .. past`` are made of."""

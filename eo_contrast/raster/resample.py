@@ -7,7 +7,7 @@ far apart the two grids are, a bounded number of rows of the finer one is in mem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,19 +27,20 @@ class AxisMap:
     """How ``target`` pixels are made of ``source`` pixels along one axis.
 
     ``taps`` (target, K) are the source pixels of each, ``weights`` (target, K) their shares,
-    which sum to 1; ``nearest`` (target,) is the source pixel under each one's centre. All
-    three grow with the target pixel.
+    which sum to 1; ``under`` (target, J) are the source pixels that lie under each: all that it
+    covers where it is the larger, else the one under its centre. All three grow with the
+    target pixel.
     """
 
     source: int
     taps: NDArray[np.int64]
     weights: NDArray[np.float64]
-    nearest: NDArray[np.int64]
+    under: NDArray[np.int64]
 
     @property
     def target(self) -> int:
         """Pixels of the target axis."""
-        return len(self.nearest)
+        return len(self.taps)
 
     def part(self, start: int, stop: int, *, offset: int = 0) -> AxisMap:
         """The map of target pixels ``start .. stop``, counting source pixels from ``offset``."""
@@ -47,13 +48,13 @@ class AxisMap:
             source=self.source - offset,
             taps=self.taps[start:stop] - offset,
             weights=self.weights[start:stop],
-            nearest=self.nearest[start:stop] - offset,
+            under=self.under[start:stop] - offset,
         )
 
     def needed(self, start: int, stop: int) -> tuple[int, int]:
         """The source pixels, first and past-last, that ``start .. stop`` are made of."""
-        first = min(self.taps[start].min(), self.nearest[start])
-        last = max(self.taps[stop - 1].max(), self.nearest[stop - 1])
+        first = min(self.taps[start].min(), self.under[start].min())
+        last = max(self.taps[stop - 1].max(), self.under[stop - 1].max())
         return int(first), int(last) + 1
 
 
@@ -63,17 +64,19 @@ def axis_map(source: int, target: int) -> AxisMap:
     Shrinking averages by covered length; enlarging interpolates linearly between pixel
     centres, and repeats the border pixel beyond the outermost centres.
     """
+    if target <= source:
+        taps, weights = _box(source, target)
+        return AxisMap(source=source, taps=taps, weights=weights, under=taps)
     centres = (np.arange(target) + 0.5) * (source / target)
-    taps, weights = _box(source, target) if target <= source else _linear(source, centres)
+    taps, weights = _linear(source, centres)
     nearest = np.minimum(centres.astype(np.int64), source - 1)
-    return AxisMap(source=source, taps=taps, weights=weights, nearest=nearest)
+    return AxisMap(source=source, taps=taps, weights=weights, under=nearest[:, None])
 
 
 class ResampledSource:
     """A ``Source`` seen on another grid of ``height`` x ``width`` pixels over the same ground.
 
-    A target pixel is valid where the source pixel under its centre is; its value is made
-    of valid pixels only.
+    Values and validity are those of :func:`resample`.
     """
 
     def __init__(self, source: Source, height: int, width: int) -> None:
@@ -109,6 +112,10 @@ class ResampledSource:
             values=values, valid=valid if self.may_be_invalid else all_valid(*valid.shape)
         )
 
+    def own_valid(self, top: int, bottom: int) -> NDArray[np.bool_]:
+        """Which pixels of rows ``top .. bottom`` of the source's own grid are valid."""
+        return self._source.read(top, bottom, 0, self._source.width).valid
+
     def _band(self, top: int, bottom: int, left: int, right: int) -> Pixels:
         first_row, past_row = self._rows.needed(top, bottom)
         first_column, past_column = self._columns.needed(left, right)
@@ -121,24 +128,33 @@ class ResampledSource:
 
 
 def resample(
-    pixels: Pixels, rows: AxisMap, columns: AxisMap, *, dtype: np.dtype[Any] = FLOAT
+    pixels: Pixels,
+    rows: AxisMap,
+    columns: AxisMap,
+    *,
+    dtype: np.dtype[Any] = FLOAT,
+    valid: NDArray[np.bool_] | None = None,
 ) -> Pixels:
-    """Weighted mean of the valid pixels, by rows and columns; validity by nearest pixel.
+    """Weighted mean of the valid pixels, by rows and columns.
+
+    Args:
+        valid: which target pixels are valid; None: those that any valid pixel lies under.
 
     Returns: values 0 where invalid; for an integer ``dtype`` rounded half to even.
     """
     shape = (rows.target, columns.target)
     values = np.empty((len(pixels.values), *shape), dtype=dtype)
-    valid = np.empty(shape, dtype=bool)
+    shown = np.empty(shape, dtype=bool) if valid is None else valid
     for start in range(0, rows.target, STEP):
         stop = min(start + STEP, rows.target)
         first, past = rows.needed(start, stop)
         known, part = rows_of(pixels, first, past), rows.part(start, stop, offset=first)
-        valid[start:stop] = known.valid[np.ix_(part.nearest, columns.nearest)]
+        if valid is None:
+            shown[start:stop] = _over(known.valid, part.under, columns.under, np.logical_or)
         for band, mean in enumerate(_means(known, part, columns)):
-            shown = np.where(valid[start:stop], mean, 0).astype(FLOAT)
-            values[band, start:stop] = rounded(shown, dtype)
-    return Pixels(values=values, valid=valid)
+            held = np.where(shown[start:stop], mean, 0).astype(FLOAT)
+            values[band, start:stop] = rounded(held, dtype)
+    return Pixels(values=values, valid=shown)
 
 
 def resample_strips(
@@ -148,6 +164,7 @@ def resample_strips(
     *,
     dtype: np.dtype[Any],
     part: tuple[int, int] | None = None,
+    own_valid: Callable[[int, int], NDArray[np.bool_]] | None = None,
 ) -> Iterator[Pixels]:
     """Resample a raster that arrives as strips of whole rows, top to bottom.
 
@@ -157,6 +174,9 @@ def resample_strips(
     Args:
         part: first and past-last target row that is wanted; the strips then begin with the
             first source row that ``rows.needed`` names for them. None: all.
+        own_valid: tells which pixels of target rows, first to past-last, are valid; for a raster
+            that went to another grid and comes back, whose holes that grid holds but coarsely.
+            None: as :func:`resample`.
     """
     done, past = part or (0, rows.target)
     held_top = rows.needed(done, past)[0] if part else 0
@@ -169,7 +189,10 @@ def resample_strips(
             until = min((done // BLOCK + 1) * BLOCK, ready)
             first, last = rows.needed(done, until)
             known = rows_of(held, first - held_top, last - held_top)
-            yield resample(known, rows.part(done, until, offset=first), columns, dtype=dtype)
+            valid = own_valid(done, until) if own_valid else None
+            yield resample(
+                known, rows.part(done, until, offset=first), columns, dtype=dtype, valid=valid
+            )
             done = until
         if done < past:
             keep = rows.needed(done, done + 1)[0] - held_top
@@ -219,7 +242,7 @@ def _means(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Iterator[NDArray[
         total = _apply(pixels.valid, rows, columns)
         # Weights add to 1 but for the last bit. A pixel that lacks nothing is never divided by
         # their sum, so that it does not matter whether its window lacks something elsewhere.
-        lacking = (total > 0) & ~_all_valid(pixels.valid, rows.taps, columns.taps)
+        lacking = (total > 0) & ~_over(pixels.valid, rows.taps, columns.taps, np.logical_and)
     for band in pixels.values:
         mean = _apply(band if everywhere else np.where(pixels.valid, band, 0), rows, columns)
         if not everywhere:
@@ -227,12 +250,15 @@ def _means(pixels: Pixels, rows: AxisMap, columns: AxisMap) -> Iterator[NDArray[
         yield mean
 
 
-def _all_valid(
-    valid: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
+def _over(
+    valid: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    join: np.ufunc,
 ) -> NDArray[np.bool_]:
-    """Whether all pixels are valid in these rows (T, K) and columns (U, L); (T, U)."""
-    down = np.logical_and.reduce(valid[rows], axis=1)
-    across: NDArray[np.bool_] = np.logical_and.reduce(down.T[columns], axis=1)
+    """Validity joined over these rows (T, K) and columns (U, L) of each pixel; (T, U)."""
+    down = join.reduce(valid[rows], axis=1)
+    across: NDArray[np.bool_] = join.reduce(down.T[columns], axis=1)
     return across.T
 
 
@@ -250,16 +276,16 @@ def _along_rows(plane: NDArray[Any], axis: AxisMap) -> NDArray[np.float64]:
 
 
 def _box(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    scale = source / target
-    edges = np.arange(target + 1) * scale
-    first = np.floor(edges[:-1]).astype(np.int64)
-    reach = int((np.ceil(edges[1:]).astype(np.int64) - first).max())
-    taps = first[:, None] + np.arange(reach)
-    covered = np.minimum(taps + 1, edges[1:, None]) - np.maximum(taps, edges[:-1, None])
-    shares = np.clip(covered, 0, None)
+    # In units of 1 / target of a source pixel, so that edges are whole numbers: a pixel that is
+    # not covered at all is told for sure from one that hardly is.
+    edges = np.arange(target + 1) * source
+    first, last = edges[:-1] // target, (edges[1:] - 1) // target
+    taps = first[:, None] + np.arange((last - first).max() + 1)
+    covered = np.minimum((taps + 1) * target, edges[1:, None]) - np.maximum(
+        taps * target, edges[:-1, None]
+    )
     # A tap that covers nothing may lie in the next row of windows, or outside the raster.
-    last = np.minimum(np.ceil(edges[1:]).astype(np.int64), source) - 1
-    return np.minimum(taps, last[:, None]), shares / shares.sum(axis=1, keepdims=True)
+    return np.minimum(taps, last[:, None]), np.clip(covered, 0, None) / source
 
 
 def _linear(
