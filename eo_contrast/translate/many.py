@@ -15,6 +15,7 @@ from typing import Any
 
 from eo_contrast.errors import EoContrastError, InputError, Interrupted
 from eo_contrast.files import refuse_existing
+from eo_contrast.inference.journal import Journal
 from eo_contrast.raster.location import Location, file_name, located
 from eo_contrast.translate.apply import cost
 
@@ -80,7 +81,8 @@ def translate_many(
     outputs = _output_names(sources, root, out, suffix)
     files, failed, kept = [], [], []
     for source, output in zip(sources, outputs, strict=True):
-        if resume and output.exists():
+        # With a run begun beside it, what is there is an older one that was to be replaced.
+        if resume and output.exists() and not Journal(output).exists():
             kept.append(str(output))
             continue
         try:

@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from eo_contrast.errors import InputError, Interrupted
+from eo_contrast.inference.journal import Journal
 from eo_contrast.raster.location import Location
 from eo_contrast.translate.many import find_sources, translate_many
 
@@ -106,6 +107,16 @@ def test_earlier_results_and_hidden_pieces_are_no_sources(tmp_path):
     assert find_sources(str(folder), out) == wanted
     assert find_sources(f"{folder}/**/*.tif", out) == wanted
     assert outputs(wanted, out, root=folder, resume=True) == [str(out / "2" / "b.tif")]
+
+
+def test_a_result_that_was_being_replaced_is_not_kept(tmp_path):
+    sources = files(tmp_path, "a.tif", "b.tif")
+    out = tmp_path / "maps"
+    _, replaced = files(out, "a.tif", "b.tif")
+    Journal(replaced).begin({}, {}, goes_on=False)
+    assert outputs(sources, out, resume=True) == [str(replaced)]
+    Journal(replaced).remove()
+    assert outputs(sources, out, resume=True) == []
 
 
 def test_hidden_files_beside_rasters_are_no_sources(tmp_path):
