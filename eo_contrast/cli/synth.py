@@ -13,7 +13,7 @@ from eo_contrast.cli.options import Output, output_options, overwrite_option
 # Spelled out, so that help needs none of the libraries that write archives.
 LAYOUTS = (
     "s2-safe", "s1-rtc", "ssl4eo-v1", "seco", "sen12ms", "dfc2020", "bigearthnet-v1",
-    "bigearthnet-v2", "eurosat-rgb", "eurosat-ms",
+    "bigearthnet-v2", "terramesh", "eurosat-rgb", "eurosat-ms",
 )  # fmt: skip
 
 

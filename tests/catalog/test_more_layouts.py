@@ -55,3 +55,16 @@ def test_seco_has_dates_and_bytes_that_are_shares_of_full_reflectance(tmp_path):
     assert first["bands"] == list(L2A)
     view = read_view(first, bands=("B04", "B8A"))
     np.testing.assert_allclose(view.values, 0.2, rtol=1e-6)
+
+
+def test_real_terramesh_has_four_places_of_six_images_in_pairs_on_one_grid(shared, tmp_path):
+    told = ingest(shared / "data" / "terramesh", tmp_path / "c.parquet")
+    assert (told["layout"], told["rows"], told["places"]) == ("terramesh", 20, 4)
+    rows = read_catalogue(tmp_path / "c.parquet").to_pylist()
+    of_place = [row for row in rows if row["place_id"] == "terramesh/609U_541L_3_0"]
+    products = {row["product"] for row in of_place}
+    assert products == {"s1-rtc", "s2-l1c", "s2-l2a", "rgb", "label"}
+    assert len({tuple(row["proj:shape"]) for row in of_place}) == 1
+    radar = next(row for row in of_place if row["sensor"] == "s1")
+    assert radar["unit"] == "dB"
+    assert -40 < read_view(radar).values.mean() < 0

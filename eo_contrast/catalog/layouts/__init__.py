@@ -20,6 +20,7 @@ from eo_contrast.catalog.layouts import (
     s2_safe,
     seco,
     ssl4eo_v1,
+    terramesh,
 )
 from eo_contrast.errors import InputError
 
@@ -55,6 +56,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "bigearthnet-v2": Layout(
             bigearthnet.recognises_v2, bigearthnet.scan_v2, bigearthnet.EXPECTS_V2
         ),
+        "terramesh": Layout(terramesh.recognises, terramesh.scan, terramesh.EXPECTS),
         "eurosat-rgb": Layout(eurosat.recognises_rgb, eurosat.scan_rgb, eurosat.EXPECTS_RGB),
         "eurosat-ms": Layout(eurosat.recognises_ms, eurosat.scan_ms, eurosat.EXPECTS_MS),
     }

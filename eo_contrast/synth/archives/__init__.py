@@ -18,7 +18,7 @@ from eo_contrast.progress import Advance
 from eo_contrast.synth.archives.bigearthnet import bigearthnet_v1, bigearthnet_v2
 from eo_contrast.synth.archives.eurosat import eurosat_ms, eurosat_rgb
 from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, write_image
-from eo_contrast.synth.archives.rois import dfc2020, sen12ms
+from eo_contrast.synth.archives.rois import dfc2020, sen12ms, terramesh
 from eo_contrast.synth.archives.series import s1_rtc, s2_safe, seco, ssl4eo_v1
 
 
@@ -47,6 +47,7 @@ ARCHIVES: Mapping[str, Archive] = MappingProxyType(
         "dfc2020": Archive(dfc2020, 3),
         "bigearthnet-v1": Archive(bigearthnet_v1, 2),
         "bigearthnet-v2": Archive(bigearthnet_v2, 3),
+        "terramesh": Archive(terramesh, 5),
         "eurosat-rgb": Archive(eurosat_rgb, 1),
         "eurosat-ms": Archive(eurosat_ms, 1),
     }

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE
-from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, as_bytes
+from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, picture_of
 from eo_contrast.synth.districts import Kind
 from eo_contrast.synth.land_types import ANNUAL_CROPS, PERMANENT_CROPS, TREES, LandType, shares
 from eo_contrast.synth.radar import PIXEL_M
 from eo_contrast.synth.sites import (
-    Raster,
     Site,
     inner,
     optical_bands,
@@ -24,7 +21,6 @@ from eo_contrast.synth.world import LandClass
 
 CLASSES = 10
 LOOKS_A_TILE = 60
-BRIGHTEST_OF_PICTURE = 0.3
 YEAR = 2017
 
 
@@ -48,13 +44,9 @@ def eurosat_rgb(plan: ArchivePlan) -> Iterator[SyntheticImage]:
     for place, label, number, site in labelled_tiles(plan):
         (sky, _), *_ = skies(plan.seed, place, 1, YEAR)
         counts = optical_bands(site, sky, "s2-l1c", dict.fromkeys(("B04", "B03", "B02"), PIXEL_M))
-        gain = np.float32(REFLECTANCE_SCALE / BRIGHTEST_OF_PICTURE)
-        names = zip(("red", "green", "blue"), counts.values(), strict=True)
         yield SyntheticImage(
             files=(f"{label}/{label}_{number}.jpg",),
-            bands={
-                name: Raster(as_bytes(each.values * gain), each.transform) for name, each in names
-            },
+            bands=picture_of(counts),
             product="rgb",
             place=place,
             scale=1 / 255,

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.errors import RasterioError
 
+from eo_contrast.bands import REFLECTANCE_SCALE
 from eo_contrast.errors import InputError, WorldError
 from eo_contrast.synth.sites import Raster, Site, place_corner, site_at
 from eo_contrast.synth.world import CRS
 
+BRIGHTEST_OF_PICTURE = 0.3
 MOST_PLACES = 20_000
 LEAST_SIZE, MOST_SIZE = 16, 1024
 MOST_DATES = 64
@@ -127,6 +129,15 @@ def _write(path: Path, bands: list[Raster]) -> None:
         **({"driver": "GTiff", "compress": "deflate"} | profile),
     ) as dataset:
         dataset.write(values)
+
+
+def picture_of(counts: Mapping[str, Raster]) -> dict[str, Raster]:
+    """Red, green and blue of an image's counts, stretched for the eye."""
+    gain = np.float32(REFLECTANCE_SCALE / BRIGHTEST_OF_PICTURE)
+    named = {"red": counts["B04"], "green": counts["B03"], "blue": counts["B02"]}
+    return {
+        name: Raster(as_bytes(each.values * gain), each.transform) for name, each in named.items()
+    }
 
 
 def as_bytes(reflectance: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

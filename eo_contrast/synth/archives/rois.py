@@ -1,12 +1,12 @@
-"""SEN12MS and DFC2020, synthesised: radar, optical image and land cover of each patch."""
+"""SEN12MS, DFC2020 and TerraMesh, synthesised: radar, optics and land cover of each patch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE
-from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, sites
+from eo_contrast.bands import L2A, ORDERS, REFLECTANCE_SCALE
+from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, picture_of, sites
 from eo_contrast.synth.optical import FINE_M, Sky
 from eo_contrast.synth.radar import PIXEL_M, Pass
 from eo_contrast.synth.sites import (
@@ -35,6 +35,7 @@ LAND_COVER = MappingProxyType(
         "lccs_hydrology": (3, 10, 10, 30, 30, 30, 20, 20, 30, 30, 30, 1, 1, 1, 1),
     }
 )
+LULC = (1, 2, 2, 5, 5, 5, 5, 5, 9, 9, 9, 6, 6, 6, 6)
 # Which of a year's four dates.
 SEASONS = (
     ("ROIs1158_spring", 1),
@@ -73,6 +74,26 @@ def dfc2020(plan: ArchivePlan) -> Iterator[SyntheticImage]:
         [(sky, _)] = skies(plan.seed, place, 1, 2019)
         [(overflight, _)] = passes(plan.seed, place, 1, 2019)
         yield from _patch(site, place, names, sky, overflight, labels, split=split)
+
+
+def terramesh(plan: ArchivePlan) -> Iterator[SyntheticImage]:
+    """Both levels, radar, a picture and land cover of each place, on one grid."""
+    for place, site in sites(plan):
+        name = f"{place:03}D_{place:03}L_0_0.tif"
+        [(sky, _)] = skies(plan.seed, place, 1, 2021)
+        [(overflight, _)] = passes(plan.seed, place, 1, 2021)
+        surface = optical_bands(site, sky, "s2-l2a", dict.fromkeys(L2A, PIXEL_M))
+        top = optical_bands(site, sky, "s2-l1c", dict.fromkeys(ORDERS["sen12ms-s2"], PIXEL_M))
+        picture = picture_of(surface)
+        labels = {"lulc": label_band(site, LULC, "uint8")}
+        for folder, bands, product, scale in (
+            ("S1RTC", radar_bands(site, overflight), "s1-rtc", 1.0),
+            ("S2L1C", top, "s2-l1c", REFLECTANCE_SCALE),
+            ("S2L2A", surface, "s2-l2a", REFLECTANCE_SCALE),
+            ("S2RGB", picture, "rgb", 1 / 255),
+            ("LULC", labels, "label", 1.0),
+        ):
+            yield SyntheticImage((f"{folder}/{name}",), bands, product, place, scale=scale)
 
 
 def _overlapping(plan: ArchivePlan, scene: int, patch: int) -> Site:

@@ -1,0 +1,58 @@
+"""TerraMesh as GeoTIFF: ``{S1RTC,S1GRD,S2L1C,S2L2A,S2RGB,LULC}/<place>.tif``, all on one grid.
+
+Whether a file's counts have the offset of baseline 04.00 is not told; they are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from eo_contrast.bands import L1C, L2A, REFLECTANCE_SCALE, VV_VH
+from eo_contrast.catalog.images import Image, Skipped
+
+EXPECTS = "folders S1RTC, S2L1C, S2L2A, ... of GeoTIFFs with the same names"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    sensor: str
+    product: str
+    bands: tuple[str, ...]
+    scale: float = 1.0
+    nodata: float | None = None
+
+
+_KINDS = MappingProxyType(
+    {
+        "S1GRD": _Kind("s1", "s1-grd", VV_VH),
+        "S1RTC": _Kind("s1", "s1-rtc", VV_VH),
+        "S2L1C": _Kind("s2", "s2-l1c", L1C, REFLECTANCE_SCALE, 0),
+        "S2L2A": _Kind("s2", "s2-l2a", L2A, REFLECTANCE_SCALE, 0),
+        "S2RGB": _Kind("rgb", "rgb", ("red", "green", "blue"), 1 / 255),
+        "LULC": _Kind("label", "label", ("lulc",)),
+    }
+)
+
+
+def recognises(root: Path) -> bool:
+    """Whether two of the folders are there with GeoTIFFs inside."""
+    return sum(any((root / name).glob("*.tif")) for name in _KINDS) >= 2
+
+
+def scan(root: Path) -> Iterator[Image | Skipped]:
+    """Every image of every kind; elevation and vegetation index are no images of a sensor."""
+    for name, kind in _KINDS.items():
+        for path in sorted((root / name).glob("*.tif")):
+            yield Image(
+                id=f"terramesh/{path.stem}/{name}",
+                place_id=f"terramesh/{path.stem}",
+                sensor=kind.sensor,
+                product=kind.product,
+                bands=kind.bands,
+                files=(path,),
+                scale=kind.scale,
+                nodata=kind.nodata,
+            )
