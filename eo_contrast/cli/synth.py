@@ -74,7 +74,12 @@ def sat2map(
 
 
 def _archive_command(layout: str) -> click.Command:
-    @click.command(layout, help=f"The world as an archive in the layout {layout}.")
+    help_text = (
+        f"The world as an archive in the layout {layout}.\n\n"
+        f"Example:  eo-contrast synth {layout} data/{layout} --places 32 --size 128"
+    )
+
+    @click.command(layout, help=help_text)
     @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
     @click.option("--places", default=32, show_default=True, help="Places to show.")
     @click.option(
