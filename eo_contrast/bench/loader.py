@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -30,7 +31,7 @@ from eo_contrast.synth.archives import write_archive
 from eo_contrast.synth.archives.images import ArchivePlan
 
 PRODUCT = "s2-l1c"
-FOLDER: Literal["s2c"] = "s2c"
+FOLDER = "s2c"
 LEAST_SECONDS = 4.0
 SPELLED = tuple(name.replace("B0", "B") for name in ORDERS["ssl4eo-s2c"])
 ENDLESS = 1 << 40
@@ -207,10 +208,15 @@ class _Plain(Dataset[Tensor]):
 def _torchgeo() -> Callable[[Path], Dataset[Any]] | None:
     """torchgeo's data set of this layout; None where torchgeo is not installed."""
     try:
-        from torchgeo.datasets import SSL4EOS12
+        datasets = import_module("torchgeo.datasets")
     except ImportError:
         return None
-    return lambda root: SSL4EOS12(str(root), split=FOLDER, seasons=1)
+
+    def data_set(root: Path) -> Dataset[Any]:
+        found: Dataset[Any] = datasets.SSL4EOS12(str(root), split=FOLDER, seasons=1)
+        return found
+
+    return data_set
 
 
 def _stall(pack: Path, bench: LoaderBench, steps: int = 20) -> float:
