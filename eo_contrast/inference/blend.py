@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from eo_contrast.raster.resample import rounded
 from eo_contrast.raster.windows import WEIGHT_ONE, Span, owned, weights
@@ -22,7 +24,10 @@ VALUE_ONE = 1 << 16
 UNIT = float(VALUE_ONE * WEIGHT_ONE**2)
 LARGEST_VALUE = 2.0**62 / UNIT
 
-Tile = tuple[Span, NDArray[Any] | None]
+WITHOUT_DOUBLES = ("mps",)
+"""Devices that have no numbers of 64 bits: what they give is joined on the processor."""
+
+Tile = tuple[Span, Tensor | None]
 """A window's columns and its result (bands, rows, columns) over the pixels that it read;
 None when the window was skipped."""
 
@@ -30,17 +35,17 @@ None when the window was skipped."""
 def blend_row(
     tiles: Iterable[Tile],
     row: Span,
-    above: NDArray[np.int64] | None,
+    above: Tensor | None,
     *,
     shape: tuple[int, int],
     dtype: np.dtype[Any],
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Blend one row of windows, left to right.
+) -> tuple[NDArray[Any], Tensor]:
+    """Blend one row of windows, left to right, on the device that their results lie on.
 
     Args:
         tiles: the row's windows in order.
         row: the rows of these windows.
-        above: sums that the row of windows above left over, (bands, shared rows, width);
+        above: sums that the row of windows above left over, int64 (bands, shared rows, width);
             None at the top.
         shape: bands and width of the result.
         dtype: of the result; integers are rounded half to even and clipped.
@@ -52,19 +57,20 @@ def blend_row(
     bands, width = shape
     rows_done = row.next_begin - row.begin
     finished = np.zeros((bands, rows_done, width), dtype=dtype)
-    below = np.zeros((bands, row.end - row.next_begin, width), dtype=np.int64)
-    left_over = np.zeros((bands, row.end - row.begin, 0), dtype=np.int64)
-    row_weights = weights(row)
+    leftover_below: list[Tensor] = []
+    left_over: Tensor | None = None
     for column, result in tiles:
-        sums = _weighted(result, row, column, row_weights, bands)
-        sums[:, :, : left_over.shape[2]] += left_over
-        settled, left_over = np.split(sums, [column.next_begin - column.begin], axis=2)
+        sums = _weighted(result, row, column, bands)
+        if left_over is not None:
+            sums[:, :, : left_over.shape[2]] += left_over.to(sums.device)
+        settled, left_over = sums.tensor_split([column.next_begin - column.begin], dim=2)
         here = slice(column.begin, column.next_begin)
         if above is not None:
-            settled[:, : above.shape[1]] += above[:, :, here]
-        finished[:, :, here] = rounded(settled[:, :rows_done] / UNIT, dtype)
-        below[:, :, here] = settled[:, rows_done:]
-    return finished, below
+            settled[:, : above.shape[1]] += above[:, :, here].to(sums.device)
+        finished[:, :, here] = _rounded(settled[:, :rows_done], dtype)
+        leftover_below.append(settled[:, rows_done:])
+    device = leftover_below[0].device
+    return finished, torch.cat([part.to(device) for part in leftover_below], dim=2)
 
 
 def cut_row(
@@ -83,27 +89,34 @@ def cut_row(
         if result is not None:
             finished[:, :, left:right] = result[
                 :, top - row.start : bottom - row.start, left - column.start : right - column.start
-            ]
+            ].numpy()
     return finished
 
 
-def _weighted(
-    result: NDArray[Any] | None,
-    row: Span,
-    column: Span,
-    row_weights: NDArray[np.int64],
-    bands: int,
-) -> NDArray[np.int64]:
+def _weighted(result: Tensor | None, row: Span, column: Span, bands: int) -> Tensor:
+    """A window's share of the sums, int64 (bands, counted rows, counted columns)."""
     if result is None:
-        return np.zeros((bands, row.end - row.begin, column.end - column.begin), dtype=np.int64)
+        shape = (bands, row.end - row.begin, column.end - column.begin)
+        return torch.zeros(shape, dtype=torch.int64)
     counted = result[
         :,
         row.begin - row.start : row.end - row.start,
         column.begin - column.start : column.end - column.start,
-    ].astype(np.float64)
-    if not np.abs(counted).max(initial=0) < LARGEST_VALUE:
+    ]
+    counted = (counted.cpu() if result.device.type in WITHOUT_DOUBLES else counted).double()
+    # Not a number is not below anything.
+    if counted.numel() and not bool((counted.abs() < LARGEST_VALUE).all()):
         raise ValueError(f"the model gave a value that is not below {LARGEST_VALUE:.0f}")
-    fixed = np.rint(counted * VALUE_ONE).astype(np.int64)
-    fixed *= row_weights[:, None]
-    fixed *= weights(column)
+    fixed = (counted * VALUE_ONE).round().to(torch.int64)
+    fixed *= torch.from_numpy(weights(row)).to(fixed.device)[:, None]
+    fixed *= torch.from_numpy(weights(column)).to(fixed.device)
     return fixed
+
+
+def _rounded(sums: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Sums as values; bytes are made on the device, so that no more than they are brought over."""
+    values = sums.double() / UNIT
+    if dtype == np.uint8:
+        small: NDArray[Any] = values.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return small
+    return rounded(values.cpu().numpy(), dtype)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +88,7 @@ def infer(
         advance: told the number of windows done, after each.
     """
     first, past = part or (0, plan.height)
-    above: NDArray[np.int64] | None = None
+    above: Tensor | None = None
     shape = (plan.bands_out, plan.width)
     for row, strip in strips:
         tiles = _run_row(strip, row, model, plan, fill, tally, advance)
@@ -163,13 +162,13 @@ def _run_row(
         advance(tally.tiles)
 
 
-def run_tile(pixels: Pixels, model: TileModel, fill: Fill = None) -> NDArray[Any]:
-    """The model's result (bands, rows, columns) for one window of pixels."""
+def run_tile(pixels: Pixels, model: TileModel, fill: Fill = None) -> Tensor:
+    """The model's result (bands, rows, columns) for one window of pixels, on its own device."""
     rows, columns = pixels.valid.shape
     tile = as_tile(pixels, model.stride, fill, untouched=model.joining == "cut")
     with torch.inference_mode():
-        result = model(tile)[0]
-    return result.cpu().numpy()[:, :rows, :columns]
+        result = model(tile)[0][:, :rows, :columns]
+    return result.cpu() if model.joining == "cut" else result
 
 
 def as_tile(pixels: Pixels, stride: int, fill: Fill = None, *, untouched: bool = False) -> Tensor:
