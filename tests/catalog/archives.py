@@ -175,3 +175,11 @@ def s1_rtc(root: Path, end: str = "rtc") -> Path:
         stem = f"S1A_IW_GRDH_1SDV_20200607T010800_20200607T010825_032904_{name}_{end}"
         write_raster(folder / f"{stem}.tif", np.full((1, 24, 24), power, np.float32), **grid)
     return root
+
+
+def terramesh(root: Path) -> Path:
+    grid = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    for folder, bands, dtype in (("S1RTC", 2, np.float64), ("S2L2A", 12, np.int16)):
+        (root / folder).mkdir(parents=True)
+        write_raster(root / folder / "1U_2L_0_0.tif", np.ones((bands, 24, 24), dtype), **grid)
+    return root

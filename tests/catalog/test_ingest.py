@@ -194,6 +194,7 @@ ARCHIVES = {
     "dfc2020": lambda root: archives.roi_patches(root, "ROIs0000_test", {"s1": 2, "dfc": 1}),
     "s2-safe": lambda root: archives.s2_safe(root, "L2A"),
     "s1-rtc": archives.s1_rtc,
+    "terramesh": archives.terramesh,
 }
 
 
