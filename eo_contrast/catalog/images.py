@@ -44,6 +44,17 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ImageKind:
+    """What all images in one kind of folder of an archive have alike; see :class:`Image`."""
+
+    sensor: str
+    product: str
+    bands: tuple[str, ...]
+    scale: float = 1.0
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A file or folder that belongs to the layout and cannot be used."""
 

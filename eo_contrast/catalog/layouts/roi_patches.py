@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE
-from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.images import Image, ImageKind, Skipped
 
 EXPECTS_SEN12MS = "folders ROIs1158_spring .. ROIs2017_winter of s1_1, s2_1, lc_1, ..."
 EXPECTS_DFC2020 = "folders ROIs0000_validation, ROIs0000_test of s1_0, s2_0, dfc_0, ..."
@@ -37,21 +36,12 @@ _PATCH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Kind:
-    sensor: str
-    product: str
-    bands: tuple[str, ...]
-    scale: float = 1.0
-    nodata: float | None = None
-
-
 _KINDS = MappingProxyType(
     {
-        "s1": _Kind("s1", "s1-grd", ORDERS["sen12ms-s1"]),
-        "s2": _Kind("s2", "s2-l1c", ORDERS["sen12ms-s2"], REFLECTANCE_SCALE, 0),
-        "lc": _Kind("label", "label", LAND_COVER),
-        "dfc": _Kind("label", "label", ("dfc",)),
+        "s1": ImageKind("s1", "s1-grd", ORDERS["sen12ms-s1"]),
+        "s2": ImageKind("s2", "s2-l1c", ORDERS["sen12ms-s2"], REFLECTANCE_SCALE, 0),
+        "lc": ImageKind("label", "label", LAND_COVER),
+        "dfc": ImageKind("label", "label", ("dfc",)),
     }
 )
 

@@ -6,33 +6,23 @@ Whether a file's counts have the offset of baseline 04.00 is not told; they are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from eo_contrast.bands import L1C, L2A, REFLECTANCE_SCALE, VV_VH
-from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.images import Image, ImageKind, Skipped
 
 EXPECTS = "folders S1RTC, S2L1C, S2L2A, ... of GeoTIFFs with the same names"
 
 
-@dataclass(frozen=True)
-class _Kind:
-    sensor: str
-    product: str
-    bands: tuple[str, ...]
-    scale: float = 1.0
-    nodata: float | None = None
-
-
 _KINDS = MappingProxyType(
     {
-        "S1GRD": _Kind("s1", "s1-grd", VV_VH),
-        "S1RTC": _Kind("s1", "s1-rtc", VV_VH),
-        "S2L1C": _Kind("s2", "s2-l1c", L1C, REFLECTANCE_SCALE, 0),
-        "S2L2A": _Kind("s2", "s2-l2a", L2A, REFLECTANCE_SCALE, 0),
-        "S2RGB": _Kind("rgb", "rgb", ("red", "green", "blue"), 1 / 255),
-        "LULC": _Kind("label", "label", ("lulc",)),
+        "S1GRD": ImageKind("s1", "s1-grd", VV_VH),
+        "S1RTC": ImageKind("s1", "s1-rtc", VV_VH),
+        "S2L1C": ImageKind("s2", "s2-l1c", L1C, REFLECTANCE_SCALE, 0),
+        "S2L2A": ImageKind("s2", "s2-l2a", L2A, REFLECTANCE_SCALE, 0),
+        "S2RGB": ImageKind("rgb", "rgb", ("red", "green", "blue"), 1 / 255),
+        "LULC": ImageKind("label", "label", ("lulc",)),
     }
 )
 
