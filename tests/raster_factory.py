@@ -8,10 +8,27 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 RGB = ("red", "green", "blue")
 UTM_10M = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_400_000)}
+RPCS = RPC(
+    height_off=10.0,
+    height_scale=500.0,
+    lat_off=45.0,
+    lat_scale=0.1,
+    line_den_coeff=[1.0] + [0.0] * 19,
+    line_num_coeff=[0.0, 0.0, -1.0] + [0.0] * 17,
+    line_off=50.0,
+    line_scale=50.0,
+    long_off=7.0,
+    long_scale=0.1,
+    samp_den_coeff=[1.0] + [0.0] * 19,
+    samp_num_coeff=[0.0, 1.0] + [0.0] * 18,
+    samp_off=30.0,
+    samp_scale=30.0,
+)
 
 
 def write_raster(

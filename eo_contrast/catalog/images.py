@@ -53,6 +53,20 @@ class ImageKind:
     scale: float = 1.0
     nodata: float | None = None
 
+    def image(self, id: str, place_id: str, path: Path, *, split: str = "") -> Image:
+        """An image of this kind, of one file."""
+        return Image(
+            id=id,
+            place_id=place_id,
+            sensor=self.sensor,
+            product=self.product,
+            bands=self.bands,
+            files=(path,),
+            scale=self.scale,
+            nodata=self.nodata,
+            split=split,
+        )
+
 
 @dataclass(frozen=True)
 class Skipped:

@@ -168,6 +168,8 @@ def run_tile(pixels: Pixels, model: TileModel, fill: Fill = None) -> Tensor:
     tile = as_tile(pixels, model.stride, fill, untouched=model.joining == "cut")
     with torch.inference_mode():
         result = model(tile)[0][:, :rows, :columns]
+    if result.is_cuda:
+        torch.cuda.synchronize(result.device)  # else the time would be told of whoever waits next
     return result.cpu() if model.joining == "cut" else result
 
 

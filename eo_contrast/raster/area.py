@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import json
 import math
 import warnings
@@ -38,8 +36,6 @@ MOST_CUTS = 12
 GRID_POINTS = 33
 PARTS_OF_EXTENT = 16
 TRANSFORM_ERRORS = (CRSError, RasterioError, rasterio._err.CPLE_BaseError)
-SIDECARS = {".cpg", ".dat", ".dbf", ".id", ".map", ".mid", ".prj", ".shx"}
-"""Of shapefiles, and of MapInfo's files; GDAL takes a .prj beside other formats, too."""
 SURROUNDINGS = 0.1
 """How much of the ground around the raster is looked at, as a share of the raster's extent."""
 
@@ -114,32 +110,6 @@ def load_area(path: Path, meta: RasterMeta, *, name: str) -> Area:
             return _scanned(_pixel_lines(polygons, crs, grid), grid)
     except _NothingInside:
         raise InputError(_outside(path, polygons, crs, grid, name)) from None
-
-
-def area_digest(path: Path) -> str:
-    """What tells that an area has changed: a digest of all files that say what it is.
-
-    Of a folder, such as ``area.gdb`` or that of a shapefile, all files below it count; of a file
-    those beside it that belong to its format. Where the area lies on the disk does not count.
-
-    Returns: SHA-256 in hexadecimal.
-    Raises: InputError: no such file.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give --aoi the path of a vector file")
-    if path.is_dir():
-        parts = {file.relative_to(path).as_posix(): file for file in path.rglob("*")}
-    else:
-        beside = path.parent.glob(f"{glob.escape(path.stem)}.*")
-        parts = {file.suffix: file for file in beside if file.suffix.lower() in SIDECARS}
-        parts[path.suffix] = path
-    whole = hashlib.sha256()
-    for name, file in sorted(parts.items()):
-        if file.is_file():
-            with file.open("rb") as content:
-                digest = hashlib.file_digest(content, "sha256").hexdigest()
-            whole.update(f"{name}\0{digest}\n".encode())
-    return whole.hexdigest()
 
 
 class _NothingInside(Exception):

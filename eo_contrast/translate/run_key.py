@@ -13,6 +13,7 @@ import rasterio
 import torch
 
 import eo_contrast
+from eo_contrast.raster.area_digest import area_digest
 from eo_contrast.raster.location import Location, web_version
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.translate.finish import Finish
@@ -32,7 +33,7 @@ def key_of(
             for name, value in asdict(options).items()
         },
         **{f"--{name}": value for name, value in asdict(finish).items()},
-        "content of --aoi": _area_digest(options.aoi),
+        "content of --aoi": area_digest(options.aoi) if options.aoi else None,
         "what fills holes": job.fill,
         "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
@@ -45,15 +46,6 @@ def key_of(
             platform.machine(),
         ],
     }
-
-
-def _area_digest(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    # The library of vector files takes its time to load; few runs need it.
-    from eo_contrast.raster.area import area_digest
-
-    return area_digest(path)
 
 
 def _identity(source: Location) -> list[str]:

@@ -7,8 +7,9 @@ the cuts as surely as a norm over the tile does.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -59,16 +60,24 @@ class Scaling:
     high: float = 0.0
 
 
+NAMED: Mapping[str, Scaling] = MappingProxyType(
+    {
+        "card": Scaling("card"),
+        "dtype": Scaling("dtype"),
+        "product": Scaling("product"),
+        "percentiles": Scaling("percentiles", *DEFAULT_PERCENTILES),
+    }
+)
+
+
 def parse_scaling(text: str) -> Scaling:
     """``card``, ``dtype``, ``product``, ``percentiles``, ``percentiles:1,99`` or ``LOW,HIGH``.
 
     Raises: InputError: none of these, or a low end that is not below the high one.
     """
-    if text in ("card", "dtype", "product"):
-        return Scaling(text)  # type: ignore[arg-type]
-    kind, _, numbers = text.rpartition(":") if ":" in text else ("", "", text)
-    if text == "percentiles":
-        return Scaling("percentiles", *DEFAULT_PERCENTILES)
+    if text in NAMED:
+        return NAMED[text]
+    kind, _, numbers = text.rpartition(":")
     try:
         low, high = (float(part) for part in numbers.split(","))
     except ValueError:

@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import UTM_10M, write_raster
-from translate_runs import command, environment, killed_midway, names, run, wait_for_piece
-
-from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
-from eo_contrast.training.card import Card, save_model
+from translate_runs import (
+    command,
+    environment,
+    killed_midway,
+    names,
+    run,
+    tiny_model,
+    wait_for_piece,
+)
 
 HEIGHT, WIDTH = 2300, 300  # five pieces
 TILES = ("--tile", "256", "--quiet", "--no-stac")
@@ -29,11 +33,7 @@ TILES = ("--tile", "256", "--quiet", "--no-stac")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    net = ResnetGenerator(GeneratorConfig(width=4, blocks=1))
-    folder = tmp_path_factory.mktemp("model")
-    save_model(net, Card(architecture=net.config), folder / "model.safetensors")
-    return folder
+    return tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

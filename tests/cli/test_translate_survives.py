@@ -16,16 +16,14 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import UTM_10M, write_raster
-from translate_runs import killed_midway, names, run, started, wait_for_piece
+from translate_runs import killed_midway, names, run, started, tiny_model, wait_for_piece
 from web_folder import served
 
 from eo_contrast.errors import InputError, Interrupted
 from eo_contrast.files import locked
 from eo_contrast.inference.journal import Journal
 from eo_contrast.inference.stream import fill_invalid, means_of
-from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 from eo_contrast.raster.reader import Pixels
-from eo_contrast.training.card import Card, save_model
 from eo_contrast.translate.apply import translate_raster
 from eo_contrast.translate.finish import Finish
 from eo_contrast.translate.job import TranslateOptions
@@ -43,11 +41,7 @@ def scene(path: Path, *, height: int = HEIGHT, **profile: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    net = ResnetGenerator(GeneratorConfig(width=4, blocks=1))
-    folder = tmp_path_factory.mktemp("model")
-    save_model(net, Card(architecture=net.config), folder / "model.safetensors")
-    return folder
+    return tiny_model(tmp_path_factory.mktemp("model"))
 
 
 def words(source: Path, out: Path, model: Path | str, *more: str) -> tuple[str | Path, ...]:

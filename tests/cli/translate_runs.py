@@ -9,7 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
+from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
+from eo_contrast.training.card import Card, save_model
+
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def tiny_model(folder: Path) -> Path:
+    """A folder, filled with a generator of random weights."""
+    torch.manual_seed(0)
+    net = ResnetGenerator(GeneratorConfig(width=4, blocks=1))
+    save_model(net, Card(architecture=net.config), folder / "model.safetensors")
+    return folder
 
 
 def command(*words: str | Path) -> list[str]:

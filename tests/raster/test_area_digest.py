@@ -13,7 +13,8 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from eo_contrast.errors import InputError
-from eo_contrast.raster.area import area_digest, load_area
+from eo_contrast.raster.area import load_area
+from eo_contrast.raster.area_digest import area_digest
 from eo_contrast.raster.meta import RasterMeta
 
 

@@ -14,12 +14,11 @@ import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from raster_factory import RGB, UTM_10M, write_raster
+from raster_factory import RGB, RPCS, UTM_10M, write_raster
 
 from eo_contrast.raster.meta import (
     RasterMeta,
@@ -28,23 +27,6 @@ from eo_contrast.raster.meta import (
     on_grid,
     read_meta,
     write_meta,
-)
-
-RPCS = RPC(
-    height_off=10.0,
-    height_scale=500.0,
-    lat_off=45.0,
-    lat_scale=0.1,
-    line_den_coeff=[1.0] + [0.0] * 19,
-    line_num_coeff=[0.0, 0.0, -1.0] + [0.0] * 17,
-    line_off=50.0,
-    line_scale=50.0,
-    long_off=7.0,
-    long_scale=0.1,
-    samp_den_coeff=[1.0] + [0.0] * 19,
-    samp_num_coeff=[0.0, 1.0] + [0.0] * 18,
-    samp_off=30.0,
-    samp_scale=30.0,
 )
 
 

@@ -16,29 +16,12 @@ from rasterio.transform import RPCTransformer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from raster_factory import UTM_10M
+from raster_factory import RPCS, UTM_10M
 from raster_factory import write_raster as write_plain
 
 from eo_contrast.raster.meta import RasterMeta, on_grid, read_meta, what_is_lost
 from eo_contrast.raster.reader import Pixels, all_valid
 from eo_contrast.raster.writer import write_raster
-
-RPCS = RPC(
-    height_off=10.0,
-    height_scale=500.0,
-    lat_off=45.0,
-    lat_scale=0.1,
-    line_den_coeff=[1.0] + [0.0] * 19,
-    line_num_coeff=[0.0, 0.0, -1.0] + [0.0] * 17,
-    line_off=50.0,
-    line_scale=50.0,
-    long_off=7.0,
-    long_scale=0.1,
-    samp_den_coeff=[1.0] + [0.0] * 19,
-    samp_num_coeff=[0.0, 1.0] + [0.0] * 18,
-    samp_off=30.0,
-    samp_scale=30.0,
-)
 
 
 def place_in_pixels(rpcs: RPC, longitude: float, latitude: float) -> tuple[float, float]:

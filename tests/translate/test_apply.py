@@ -18,12 +18,12 @@ from rasterio.transform import Affine
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import RGB, UTM_10M, random_values, write_raster
+from tiny_run import small_model
 
 from eo_contrast.errors import InputError
 from eo_contrast.inference.plan import plan_inference
-from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 from eo_contrast.raster.reader import RasterSource, open_raster
-from eo_contrast.training.card import Card, InputScaling, save_model
+from eo_contrast.training.card import InputScaling
 from eo_contrast.translate.apply import translate_raster
 from eo_contrast.translate.finish import Finish
 from eo_contrast.translate.job import TranslateOptions
@@ -39,19 +39,6 @@ def translated(source: Path, model: str | Model = IDENTITY, **choices: Any) -> P
     options = TranslateOptions(**choices)
     translate_raster(source, out, loaded, options, finish=finish, overwrite=True, quiet=True)
     return out
-
-
-def small_model(folder: Path, **card: Any) -> str:
-    """A run folder with a tiny generator whose output has contrast."""
-    torch.manual_seed(0)
-    config = GeneratorConfig(width=4, blocks=1)
-    net = ResnetGenerator(config)
-    for weights in net.parameters():
-        if weights.ndim == 4:
-            torch.nn.init.normal_(weights, 0, 0.15)
-    folder.mkdir()
-    save_model(net, Card(architecture=config, **card), folder / "model.safetensors")
-    return str(folder)
 
 
 @pytest.fixture

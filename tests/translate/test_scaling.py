@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import UTM_10M, random_values, write_raster
+from tiny_run import small_model
 
 from eo_contrast.errors import InputError
-from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
 from eo_contrast.raster.reader import Pixels, open_raster
-from eo_contrast.training.card import Card, InputScaling, save_model
+from eo_contrast.training.card import InputScaling
 from eo_contrast.translate.apply import Runner, translate_raster
 from eo_contrast.translate.job import TranslateOptions, prepare_job
 from eo_contrast.translate.scaling import Scaling, parse_scaling, percentiles_of
@@ -36,16 +36,7 @@ def picture_model(tmp_path: Path) -> Model:
 
 
 def saved_model(folder: Path, **card: Any) -> Model:
-    """A tiny generator whose output depends on its input."""
-    torch.manual_seed(0)
-    config = GeneratorConfig(width=4, blocks=1)
-    net = ResnetGenerator(config)
-    for weights in net.parameters():
-        if weights.ndim == 4:
-            torch.nn.init.normal_(weights, 0, 0.15)
-    folder.mkdir()
-    save_model(net, Card(architecture=config, **card), folder / "model.safetensors")
-    return load_tile_model(str(folder), torch.device("cpu"))
+    return load_tile_model(small_model(folder, **card), torch.device("cpu"))
 
 
 def counts(path: Path, values: Any = None, **profile: Any) -> Path:

@@ -1,8 +1,14 @@
-"""The smallest training configuration that exercises everything."""
+"""The smallest training configuration that exercises everything, and the smallest model."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
+from eo_contrast.training.card import Card, save_model
 
 TINY: dict[str, Any] = {
     "recipe": "fastcut",
@@ -17,3 +23,16 @@ TINY: dict[str, Any] = {
     "log_every": 3,
     "save_every": 5,
 }
+
+
+def small_model(folder: Path, **card: Any) -> str:
+    """A run folder with a tiny generator whose output has contrast."""
+    torch.manual_seed(0)
+    config = GeneratorConfig(width=4, blocks=1)
+    net = ResnetGenerator(config)
+    for weights in net.parameters():
+        if weights.ndim == 4:
+            torch.nn.init.normal_(weights, 0, 0.15)
+    folder.mkdir()
+    save_model(net, Card(architecture=config, **card), folder / "model.safetensors")
+    return str(folder)

@@ -83,18 +83,8 @@ def _image(path: Path, layout: str, split: str) -> Image | Skipped:
         return Skipped(path, "the name is that of no patch, as ROIs1158_spring_s1_1_p30.tif")
     if path.stem in BROKEN:
         return Skipped(path, "known to be broken in the data set")
-    kind = _KINDS[match["kind"]]
-    return Image(
-        id=f"{layout}/{path.stem}",
-        place_id=f"{layout}/{match['region']}_{match['scene']}_p{match['n']}",
-        sensor=kind.sensor,
-        product=kind.product,
-        bands=kind.bands,
-        files=(path,),
-        scale=kind.scale,
-        nodata=kind.nodata,
-        split=split,
-    )
+    place = f"{layout}/{match['region']}_{match['scene']}_p{match['n']}"
+    return _KINDS[match["kind"]].image(f"{layout}/{path.stem}", place, path, split=split)
 
 
 def _has_scenes(folder: Path) -> bool:

@@ -36,13 +36,5 @@ def scan(root: Path) -> Iterator[Image | Skipped]:
     """Every image of every kind; elevation and vegetation index are no images of a sensor."""
     for name, kind in _KINDS.items():
         for path in sorted((root / name).glob("*.tif")):
-            yield Image(
-                id=f"terramesh/{path.stem}/{name}",
-                place_id=f"terramesh/{path.stem}",
-                sensor=kind.sensor,
-                product=kind.product,
-                bands=kind.bands,
-                files=(path,),
-                scale=kind.scale,
-                nodata=kind.nodata,
-            )
+            place = f"terramesh/{path.stem}"
+            yield kind.image(f"{place}/{name}", place, path)

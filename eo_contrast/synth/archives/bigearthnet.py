@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eo_contrast.bands import L2A, REFLECTANCE_SCALE, VV_VH
+from eo_contrast.bands import L2A, REFLECTANCE_SCALE
 from eo_contrast.synth.archives.images import TIME, ArchivePlan, SyntheticImage, sites
 from eo_contrast.synth.land_types import shares
 from eo_contrast.synth.optical import Sky, native_metres
 from eo_contrast.synth.radar import Pass
 from eo_contrast.synth.sites import (
+    Raster,
     Site,
     inner,
     label_band,
@@ -50,6 +52,38 @@ NINETEEN_CLASSES = MappingProxyType(
 SPLITS = MappingProxyType({"train": "train", "validation": "val", "test": "test"})
 
 
+@dataclass(frozen=True)
+class _Patch:
+    """What one sensor sees of a place."""
+
+    product: str
+    bands: Mapping[str, Raster]
+    scale: float
+
+    def image(
+        self,
+        place: int,
+        date: datetime,
+        stem: str,
+        labels: Sequence[str],
+        *,
+        split: str = "",
+        beside: Mapping[str, str | bytes] = MappingProxyType({}),
+    ) -> SyntheticImage:
+        """The image that an archive has of it; ``stem`` is its files' name up to the band."""
+        return SyntheticImage(
+            files=tuple(f"{stem}_{name}.tif" for name in self.bands),
+            bands=self.bands,
+            product=self.product,
+            place=place,
+            date=date,
+            scale=self.scale,
+            label=";".join(labels),
+            split=split,
+            beside=beside,
+        )
+
+
 def bigearthnet_v1(plan: ArchivePlan) -> Iterator[SyntheticImage]:
     """Pairs of optical and radar patches, each with its labels in a file of its own."""
     for place, site in sites(plan):
@@ -61,10 +95,10 @@ def bigearthnet_v1(plan: ArchivePlan) -> Iterator[SyntheticImage]:
         facts = json.dumps({"labels": labels, "corresponding_s2_patch": optical})
         stem = f"BigEarthNet-v1.0/{optical}/{optical}"
         beside = {f"{stem}_labels_metadata.json": facts}
-        yield _optical(site, place, (sky, date), stem, labels, beside=beside)
+        yield _optical(site, sky).image(place, date, stem, labels, beside=beside)
         stem = f"BigEarthNet-S1-v1.0/{radar}/{radar}"
         beside = {f"{stem}_labels_metadata.json": facts}
-        yield _radar(site, place, (overflight, later), stem, labels, beside=beside)
+        yield _radar(site, overflight).image(place, later, stem, labels, beside=beside)
 
 
 def bigearthnet_v2(plan: ArchivePlan) -> Iterator[SyntheticImage]:
@@ -83,9 +117,9 @@ def bigearthnet_v2(plan: ArchivePlan) -> Iterator[SyntheticImage]:
             table[name].append(value)
         split = SPLITS[theirs]
         stem = f"BigEarthNet-S2/{product}/{optical}/{optical}"
-        yield _optical(site, place, (sky, date), stem, labels, split=split)
+        yield _optical(site, sky).image(place, date, stem, labels, split=split)
         stem = f"BigEarthNet-S1/{radar_product}/{radar}/{radar}"
-        yield _radar(site, place, (overflight, later), stem, labels, split=split)
+        yield _radar(site, overflight).image(place, later, stem, labels, split=split)
         last = place == plan.places - 1
         yield SyntheticImage(
             files=(f"Reference_Maps/{product}/{optical}/{optical}_reference_map.tif",),
@@ -114,51 +148,13 @@ def _summer(plan: ArchivePlan, place: int) -> tuple[tuple[Sky, datetime], tuple[
     return (sky, date), passes(plan.seed, place, DATES_A_YEAR, YEAR)[SUMMER]
 
 
-def _optical(
-    site: Site,
-    place: int,
-    dated: tuple[Sky, datetime],
-    stem: str,
-    labels: Sequence[str],
-    *,
-    split: str = "",
-    beside: Mapping[str, str | bytes] = MappingProxyType({}),
-) -> SyntheticImage:
-    sky, date = dated
-    return SyntheticImage(
-        files=tuple(f"{stem}_{name}.tif" for name in L2A),
-        bands=optical_bands(site, sky, "s2-l2a", native_metres(L2A)),
-        product="s2-l2a",
-        place=place,
-        date=date,
-        scale=REFLECTANCE_SCALE,
-        label=";".join(labels),
-        split=split,
-        beside=beside,
-    )
+def _optical(site: Site, sky: Sky) -> _Patch:
+    bands = optical_bands(site, sky, "s2-l2a", native_metres(L2A))
+    return _Patch("s2-l2a", bands, REFLECTANCE_SCALE)
 
 
-def _radar(
-    site: Site,
-    place: int,
-    dated: tuple[Pass, datetime],
-    stem: str,
-    labels: Sequence[str],
-    *,
-    split: str = "",
-    beside: Mapping[str, str | bytes] = MappingProxyType({}),
-) -> SyntheticImage:
-    overflight, date = dated
-    return SyntheticImage(
-        files=tuple(f"{stem}_{name}.tif" for name in VV_VH),
-        bands=radar_bands(site, overflight),
-        product="s1-grd",
-        place=place,
-        date=date,
-        label=";".join(labels),
-        split=split,
-        beside=beside,
-    )
+def _radar(site: Site, overflight: Pass) -> _Patch:
+    return _Patch("s1-grd", radar_bands(site, overflight), 1.0)
 
 
 def _parquet(columns: Mapping[str, list[object]]) -> bytes:
