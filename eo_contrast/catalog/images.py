@@ -18,6 +18,7 @@ class Image:
         product: s2-l1c, s2-l2a, s1-grd, s1-rtc, rgb, map or label.
         bands: their names, in the order of ``files``, or of the one file's bands.
         files: one file a band, or one for all.
+        part: which part of the files it is, as its layout counts; empty: all of them.
         date: when it was taken, in UTC; None: the archive does not tell.
         scale, offset: value = scale * (count + offset), in ``unit``.
         unit: reflectance, dB or linear (backscattered power); empty: of none.
@@ -33,6 +34,7 @@ class Image:
     product: str
     bands: tuple[str, ...]
     files: tuple[Path, ...]
+    part: tuple[int, ...] = ()
     date: datetime | None = None
     scale: float = 1.0
     offset: float = 0.0

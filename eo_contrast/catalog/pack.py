@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib.format import open_memmap
 
+from eo_contrast.catalog.grids import Grid, Row, finest_grid
 from eo_contrast.catalog.packed import MANIFEST, PLACES, STORAGE, Layer, packed, write_manifest
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.catalog.views import Grid, Row, finest_grid, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.errors import InputError
 from eo_contrast.files import refuse_existing, refuse_strangers, whole_folder
 

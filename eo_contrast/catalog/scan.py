@@ -10,13 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 import rasterio
-import shapely
 
 from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.catalog.layouts import LAYOUTS
 from eo_contrast.catalog.table import Row
 from eo_contrast.errors import EoContrastError
-from eo_contrast.raster.reader import Header, open_raster, read_header, unplaced_silently
-from eo_contrast.raster.stac import footprint
+from eo_contrast.raster.reader import unplaced_silently
 
 THREADS = 8
 # Images whose headers are asked for at once: an archive of millions is not held in memory.
@@ -91,39 +90,7 @@ def _stamp(files: tuple[Path, ...]) -> Stamp:
 
 
 def _row(image: Image, layout: str, stamp: Stamp) -> Row | Skipped:
-    finest = image.files[0]
-    if len(image.files) > 1:
-        headers = [read_header(path) for path in image.files]
-        fault = _unlike(image, headers)
-        if fault:
-            return Skipped(image.files[0], fault)
-        widths = [header.width for header in headers]
-        finest = image.files[widths.index(max(widths))]
-    with open_raster(finest) as (_, meta):
-        pass
-    if len(image.files) == 1 and meta.count != len(image.bands):
-        fault = f"{meta.count} bands, {len(image.bands)} expected ({' '.join(image.bands)})"
-        return Skipped(finest, fault)
-    outline = footprint(meta)
-    authority = meta.crs.to_authority() if meta.crs else None
-    return Row(
-        image=image,
-        layout=layout,
-        footprint=shapely.Polygon(outline) if outline else None,
-        dtype=meta.dtypes[0],
-        code=":".join(authority) if authority else "",
-        transform=tuple(meta.transform)[:6] if meta.transform else (),
-        shape=(meta.height, meta.width),
-        source_bytes=stamp.source_bytes,
-        source_modified_ns=stamp.source_modified_ns,
-    )
-
-
-def _unlike(image: Image, headers: list[Header]) -> str:
-    """Why files cannot be the bands of one image; empty: they can."""
-    for path, header in zip(image.files, headers, strict=True):
-        if header.count != 1:
-            return f"{path.name} has {header.count} bands, 1 expected"
-        if header.crs != headers[0].crs:
-            return f"{path.name} has another CRS than {image.files[0].name}"
-    return ""
+    told = LAYOUTS[layout].describe(image)
+    if isinstance(told, Skipped):
+        return told
+    return Row(image, layout, told, stamp.source_bytes, stamp.source_modified_ns)

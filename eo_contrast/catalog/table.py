@@ -20,6 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from eo_contrast.bands import PRODUCTS
+from eo_contrast.catalog.headers import Described
 from eo_contrast.catalog.images import Image
 from eo_contrast.errors import InputError
 from eo_contrast.files import whole_file
@@ -48,6 +49,7 @@ SCHEMA = pa.schema(
         ("product", pa.string()),
         ("href", pa.string()),
         ("files", pa.list_(pa.string())),
+        ("part", pa.list_(pa.int64())),
         ("bands", pa.list_(pa.string())),
         ("dtype", pa.string()),
         ("scale", pa.float64()),
@@ -72,21 +74,12 @@ class Row:
     """An image, and what its files' headers say.
 
     Attributes:
-        footprint: in longitude and latitude; None: the archive gives no position.
-        dtype: of the stored counts.
-        code: of the CRS, as EPSG:32633; empty: none, or one without a code.
-        transform: six numbers in the order of rasterio; empty: none.
-        shape: rows and columns of the finest band.
         source_bytes, source_modified_ns: of all files together; they tell a changed image.
     """
 
     image: Image
     layout: str
-    footprint: BaseGeometry | None
-    dtype: str
-    code: str
-    transform: tuple[float, ...]
-    shape: tuple[int, int]
+    described: Described
     source_bytes: int
     source_modified_ns: int
 
@@ -136,15 +129,15 @@ def joined(one: pa.Table, other: pa.Table) -> pa.Table:
 
 
 def _item(row: Row) -> dict[str, Any]:
-    image = row.image
+    image, told = row.image, row.described
     href, parts = _located(image.files)
     return {
         "type": "Feature",
         "stac_version": STAC_VERSION,
         "stac_extensions": list(EXTENSIONS),
         "id": image.id,
-        "geometry": None if row.footprint is None else shapely.to_wkb(row.footprint),
-        "bbox": None if row.footprint is None else _box(row.footprint),
+        "geometry": None if told.footprint is None else shapely.to_wkb(told.footprint),
+        "bbox": None if told.footprint is None else _box(told.footprint),
         "links": [],
         "assets": {"data": {"href": href, "roles": ["data"]}},
         "collection": row.layout,
@@ -154,15 +147,16 @@ def _item(row: Row) -> dict[str, Any]:
         "product": image.product,
         "href": href,
         "files": parts,
-        "bands": list(image.bands),
-        "dtype": row.dtype,
+        "part": list(image.part),
+        "bands": list(told.bands or image.bands),
+        "dtype": told.dtype,
         "scale": image.scale,
         "offset": image.offset,
         "unit": image.unit or _unit(image.product),
         "nodata": image.nodata,
-        "proj:code": row.code or None,
-        "proj:transform": list(row.transform) or None,
-        "proj:shape": list(row.shape),
+        "proj:code": told.code or None,
+        "proj:transform": list(told.transform) or None,
+        "proj:shape": list(told.shape),
         "split": image.split,
         "layout": row.layout,
         "label": image.label,

@@ -58,8 +58,8 @@ def _files(rows: Rows) -> Iterator[Problem]:
 def _twice(rows: Rows) -> Iterator[Problem]:
     by_source = defaultdict(list)
     for row in rows:
-        by_source[row["href"], tuple(row["files"])].append(row["id"])
-    for (href, _), ids in by_source.items():
+        by_source[row["href"], tuple(row["files"]), tuple(row["part"])].append(row["id"])
+    for (href, *_), ids in by_source.items():
         if len(ids) > 1:
             message = f"{href}: is the source of {len(ids)} images"
             yield Problem("file-in-two-rows", message, tuple(ids[:MOST_ROWS]))

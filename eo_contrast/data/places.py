@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from eo_contrast.catalog.grids import Grid, Row, finest_grid
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.catalog.views import Grid, Row, View, finest_grid, read_view
+from eo_contrast.catalog.views import View, read_view
 from eo_contrast.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pystac
 import rasterio
+from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
+from rasterio.transform import Affine
 from rasterio.warp import transform as transform_points
 
 from eo_contrast.files import whole_file
@@ -126,27 +128,35 @@ def _taken(meta: RasterMeta) -> datetime | None:
 
 
 def footprint(meta: RasterMeta) -> list[list[float]] | None:
-    """The raster's outline in longitude and latitude, closed, anticlockwise as GeoJSON wants it.
+    """The raster's :func:`outline`."""
+    return outline(meta.crs, meta.transform, meta.height, meta.width)
 
-    Longitudes go on beyond 180 where the raster crosses the antimeridian.
+
+def outline(
+    crs: CRS | None, transform: Affine | None, height: int, width: int
+) -> list[list[float]] | None:
+    """A grid's outline in longitude and latitude, closed, anticlockwise as GeoJSON wants it.
+
+    Longitudes go on beyond 180 where the raster crosses the antimeridian. None: it has no
+    position, or one that is nowhere on the globe.
     """
-    if meta.crs is None or meta.transform is None:
+    if crs is None or transform is None:
         return None
     steps = np.linspace(0, 1, POINTS_A_SIDE)[:-1]
     one, nought = np.ones_like(steps), np.zeros_like(steps)
-    across = np.concatenate([nought, steps, one, 1 - steps]) * meta.width
-    down = np.concatenate([steps, one, 1 - steps, nought]) * meta.height
-    x, y = meta.transform @ (across, down)
+    across = np.concatenate([nought, steps, one, 1 - steps]) * width
+    down = np.concatenate([steps, one, 1 - steps, nought]) * height
+    x, y = transform @ (across, down)
     try:
-        longitudes, latitudes = transform_points(meta.crs, "OGC:CRS84", x, y)
+        longitudes, latitudes = transform_points(crs, "OGC:CRS84", x, y)
     except (CRSError, RasterioError, rasterio._err.CPLE_BaseError):
         return None
     points = np.stack([np.unwrap(longitudes, period=360), latitudes], axis=1)
     if not np.isfinite(points).all():
         return None
-    outline = np.round(np.concatenate([points, points[:1]]), 7)
-    clockwise = np.sum(np.diff(outline[:, 0]) * (outline[1:, 1] + outline[:-1, 1])) > 0
-    closed: list[list[float]] = (outline[::-1] if clockwise else outline).tolist()
+    ring = np.round(np.concatenate([points, points[:1]]), 7)
+    clockwise = np.sum(np.diff(ring[:, 0]) * (ring[1:, 1] + ring[:-1, 1])) > 0
+    closed: list[list[float]] = (ring[::-1] if clockwise else ring).tolist()
     return closed
 
 

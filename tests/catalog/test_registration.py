@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eo_contrast.catalog.grids import grid_of
 from eo_contrast.catalog.ingest import ingest
 from eo_contrast.catalog.registration import BINS, mutual_information, shift_between
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.catalog.views import grid_of, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.synth.archives import write_archive
 from eo_contrast.synth.archives.images import ArchivePlan
 

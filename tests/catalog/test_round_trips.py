@@ -11,10 +11,11 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
 from eo_contrast.bands import decibel
+from eo_contrast.catalog.grids import grid_of
 from eo_contrast.catalog.ingest import ingest
 from eo_contrast.catalog.table import read_catalogue
 from eo_contrast.catalog.verify import verify_table
-from eo_contrast.catalog.views import grid_of, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.synth.archives import ARCHIVES, image_count, write_archive
 from eo_contrast.synth.archives.images import ArchivePlan
 from eo_contrast.synth.archives.series import RADAR_MOVED

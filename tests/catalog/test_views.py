@@ -13,9 +13,10 @@ from raster_factory import write_raster
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from eo_contrast.catalog.grids import Grid, grid_of
 from eo_contrast.catalog.ingest import ingest
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.catalog.views import Grid, grid_of, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.errors import InputError
 
 UTM = CRS.from_epsg(32633)
@@ -28,7 +29,8 @@ def hills(x, y):
 
 def row(path, *, transform, shape, **changes):
     return {
-        "id": "x", "product": "s2-l2a", "href": str(path), "files": [], "bands": ["B02"],
+        "id": "x", "layout": "s2-safe", "product": "s2-l2a",
+        "href": str(path), "files": [], "bands": ["B02"],
         "scale": 1e-4, "offset": 0.0, "nodata": 0.0, "unit": "reflectance",
         "proj:code": "EPSG:32633",
         "proj:transform": list(transform)[:6], "proj:shape": list(shape), **changes,

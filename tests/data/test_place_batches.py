@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eo_contrast.catalog.grids import finest_grid
 from eo_contrast.catalog.ingest import ingest
 from eo_contrast.catalog.pack import plan_pack, write_pack
 from eo_contrast.catalog.packed import STORAGE, open_pack, packed
 from eo_contrast.catalog.table import read_catalogue, write_catalogue
-from eo_contrast.catalog.views import finest_grid, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.data.place_batches import Draw, Slot, place_batch_at, place_batches
 from eo_contrast.data.place_sources import open_places
 from eo_contrast.data.places import open_place, place_rows

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from eo_contrast.catalog.headers import Describe, describe_rasters
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import (
     bigearthnet,
@@ -22,6 +23,7 @@ from eo_contrast.catalog.layouts import (
     ssl4eo_v1,
     terramesh,
 )
+from eo_contrast.catalog.reading import Read, read_rasters
 from eo_contrast.errors import InputError
 
 
@@ -31,11 +33,15 @@ class Layout:
 
     Attributes:
         expects: what its root holds, for messages.
+        describe: an image, from the headers of its files.
+        read: bands of an image of the catalogue.
     """
 
     recognises: Callable[[Path], bool]
     scan: Callable[[Path], Iterator[Image | Skipped]]
     expects: str
+    describe: Describe = describe_rasters
+    read: Read = read_rasters
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
