@@ -64,17 +64,17 @@ def part_under(onto: Grid, whole: Grid) -> tuple[int, int, int, int]:
     if onto.crs is None or whole.crs is None:
         corners = [(0.0, 0.0), (float(onto.width), float(onto.height))]
     else:
-        box = _outline(onto)
+        box = outline_of(onto)
         if onto.crs != whole.crs:
             box = tuple(np.array(each) for each in warp_points(onto.crs, whole.crs, *box))
         corners = [~whole.transform @ (float(x), float(y)) for x, y in zip(*box, strict=True)]
     columns, rows = zip(*corners, strict=True)
-    left, right = _clipped(min(columns), max(columns), onto.width, whole.width)
-    top, bottom = _clipped(min(rows), max(rows), onto.height, whole.height)
+    left, right = clipped(min(columns), max(columns), onto.width, whole.width)
+    top, bottom = clipped(min(rows), max(rows), onto.height, whole.height)
     return top, bottom, left, right
 
 
-def _outline(grid: Grid, points: int = 9) -> tuple[NDArray[np.float64], ...]:
+def outline_of(grid: Grid, points: int = 9) -> tuple[NDArray[np.float64], ...]:
     """x and y along the sides of a grid, in its CRS."""
     along = np.linspace(0, 1, points)
     columns = np.concatenate([along, along, along * 0, along * 0 + 1]) * grid.width
@@ -83,7 +83,7 @@ def _outline(grid: Grid, points: int = 9) -> tuple[NDArray[np.float64], ...]:
     return np.asarray(x), np.asarray(y)
 
 
-def _clipped(first: float, last: float, pixels: int, length: int) -> tuple[int, int]:
+def clipped(first: float, last: float, pixels: int, length: int) -> tuple[int, int]:
     """First and one past the last of ``length`` pixels, with what interpolation looks at."""
     margin = int(np.ceil((last - first) / pixels)) + MARGIN
     begin = min(max(int(np.floor(first)) - margin, 0), length - 1)

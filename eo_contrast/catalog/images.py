@@ -54,9 +54,19 @@ class ImageKind:
     bands: tuple[str, ...]
     scale: float = 1.0
     nodata: float | None = None
+    offset: float = 0.0
 
-    def image(self, id: str, place_id: str, path: Path, *, split: str = "") -> Image:
-        """An image of this kind, of one file."""
+    def image(
+        self,
+        id: str,
+        place_id: str,
+        path: Path,
+        *,
+        split: str = "",
+        date: datetime | None = None,
+        part: tuple[int, ...] = (),
+    ) -> Image:
+        """An image of this kind, of one file or a part of it."""
         return Image(
             id=id,
             place_id=place_id,
@@ -64,7 +74,10 @@ class ImageKind:
             product=self.product,
             bands=self.bands,
             files=(path,),
+            part=part,
+            date=date,
             scale=self.scale,
+            offset=self.offset,
             nodata=self.nodata,
             split=split,
         )

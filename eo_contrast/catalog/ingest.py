@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from eo_contrast.catalog.images import Image, Skipped
-from eo_contrast.catalog.layouts import find_layout
+from eo_contrast.catalog.layouts import FOLDER, find_layout
+from eo_contrast.catalog.layouts.folder import FolderRules
+from eo_contrast.catalog.layouts.folder import scan as scan_folder
 from eo_contrast.catalog.scan import THREADS, Known, Stamp, scan_images
 from eo_contrast.catalog.table import as_table, joined, read_catalogue, write_catalogue
 from eo_contrast.errors import InputError
@@ -24,6 +27,7 @@ def ingest(
     layout: str = "auto",
     append: bool = False,
     overwrite: bool = False,
+    rules: FolderRules | None = None,
     threads: int = THREADS,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def ingest(
 
     Args:
         layout: a name, or ``auto``.
+        rules: how the names of a ``folder`` are read; None: by its index.
         append: keep the images that ``out`` has, and read again only those that changed.
         advance: told the number of images looked at.
 
@@ -47,11 +52,12 @@ def ingest(
     if not append:
         refuse_existing(out, overwrite=overwrite)
     name, found = find_layout(root, layout)
+    scan = found.scan if rules is None else partial(_folder, rules=rules, layout=name)
     with locked(out):
         before = read_catalogue(out) if append and out.exists() else None
         known = _known(before) if before is not None else {}
         rows, skipped = scan_images(
-            _unique(found.scan(root)), name, known=known, threads=threads, advance=advance
+            _unique(scan(root)), name, known=known, threads=threads, advance=advance
         )
         if not rows and before is None:
             raise InputError(f"{root}: no image of {name} can be used{_first(skipped)}")
@@ -67,6 +73,15 @@ def ingest(
         "skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped],
         "seconds": round(time.perf_counter() - began, 3),
     }
+
+
+def _folder(root: Path, *, rules: FolderRules, layout: str) -> Iterator[Image | Skipped]:
+    if layout != FOLDER:
+        raise InputError(
+            f"--pattern, --product, --bands and --unit are of the layout {FOLDER}; {root} is of "
+            f"{layout}, which tells them itself"
+        )
+    return scan_folder(root, rules)
 
 
 def _known(table: pa.Table) -> Known:

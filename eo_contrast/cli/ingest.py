@@ -21,10 +21,24 @@ MOST_SHOWN = 20
     help="The catalogue, a .parquet file.",
 )
 @click.option("--append", is_flag=True, help="Add to OUT; what did not change is not read again.")
+@click.option("--pattern", help="How a 'folder' names its files, as {place}/{date}_{band}.tif.")
+@click.option("--product", default="", help="Of a 'folder' whose names do not tell it, as s2-l2a.")
+@click.option("--bands", default="", help="Of a 'folder' whose files do not tell, as B02,B03,B04.")
+@click.option("--unit", type=click.Choice(["dB", "linear"]), help="Of the radar in a 'folder'.")
 @overwrite_option
 @output_options
 def command(
-    root: Path, layout: str, out: Path, *, append: bool, overwrite: bool, output: Output
+    root: Path,
+    layout: str,
+    out: Path,
+    *,
+    append: bool,
+    pattern: str | None,
+    product: str,
+    bands: str,
+    unit: str | None,
+    overwrite: bool,
+    output: Output,
 ) -> None:
     """List the images under ROOT in a catalogue, without copying a pixel.
 
@@ -33,14 +47,21 @@ def command(
     \b
     Example:
       eo-contrast ingest EuroSAT/ --out eurosat.parquet
+      eo-contrast ingest scenes/ --layout folder --product rgb --out scenes.parquet
     """
     from eo_contrast.catalog.ingest import ingest
+    from eo_contrast.catalog.layouts.folder import EVERY_FILE, FolderRules
 
+    rules = None
+    if pattern or product or bands or unit:
+        names = tuple(name.strip() for name in bands.split(",") if name.strip())
+        rules = FolderRules(pattern or EVERY_FILE, product, names, unit or "")
     told = ingest(
         root,
         out,
         layout=layout,
         append=append,
+        rules=rules,
         overwrite=overwrite,
         advance=lambda done: output.say(f"ingest: {done} images looked at"),
     )

@@ -16,15 +16,23 @@ from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import (
     bigearthnet,
     eurosat,
+    folder,
     roi_patches,
+    s1_grd,
     s1_rtc,
     s2_safe,
+    sat2map,
     seco,
     ssl4eo_v1,
+    ssl4eo_v1_1,
     terramesh,
+    xyz,
 )
+from eo_contrast.catalog.pictures import read_picture
 from eo_contrast.catalog.reading import Read, read_rasters
 from eo_contrast.errors import InputError
+
+FOLDER = "folder"
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Layout:
         expects: what its root holds, for messages.
         describe: an image, from the headers of its files.
         read: bands of an image of the catalogue.
+        accepts: whether a folder will do that is said to be of the layout; None: as it is
+            recognised.
     """
 
     recognises: Callable[[Path], bool]
@@ -42,13 +52,24 @@ class Layout:
     expects: str
     describe: Describe = describe_rasters
     read: Read = read_rasters
+    accepts: Callable[[Path], bool] | None = None
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         "s2-safe": Layout(s2_safe.recognises, s2_safe.scan, s2_safe.EXPECTS),
+        "s1-grd": Layout(
+            s1_grd.recognises, s1_grd.scan, s1_grd.EXPECTS, s1_grd.describe, s1_grd.read
+        ),
         "s1-rtc": Layout(s1_rtc.recognises, s1_rtc.scan, s1_rtc.EXPECTS),
         "ssl4eo-v1": Layout(ssl4eo_v1.recognises, ssl4eo_v1.scan, ssl4eo_v1.EXPECTS),
+        "ssl4eo-v1.1": Layout(
+            ssl4eo_v1_1.recognises,
+            ssl4eo_v1_1.scan,
+            ssl4eo_v1_1.EXPECTS,
+            ssl4eo_v1_1.describe,
+            ssl4eo_v1_1.read,
+        ),
         "seco": Layout(seco.recognises, seco.scan, seco.EXPECTS),
         "sen12ms": Layout(
             roi_patches.recognises_sen12ms, roi_patches.scan_sen12ms, roi_patches.EXPECTS_SEN12MS
@@ -65,6 +86,13 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "terramesh": Layout(terramesh.recognises, terramesh.scan, terramesh.EXPECTS),
         "eurosat-rgb": Layout(eurosat.recognises_rgb, eurosat.scan_rgb, eurosat.EXPECTS_RGB),
         "eurosat-ms": Layout(eurosat.recognises_ms, eurosat.scan_ms, eurosat.EXPECTS_MS),
+        "sat2map": Layout(
+            sat2map.recognises, sat2map.scan, sat2map.EXPECTS, sat2map.describe, read_picture
+        ),
+        "xyz": Layout(xyz.recognises, xyz.scan, xyz.EXPECTS, xyz.describe, read_picture),
+        FOLDER: Layout(
+            folder.recognises, folder.scan, folder.EXPECTS, folder.describe, accepts=folder.accepts
+        ),
     }
 )
 
@@ -83,7 +111,7 @@ def find_layout(root: Path, wanted: str) -> tuple[str, Layout]:
         if wanted not in LAYOUTS:
             raise InputError(f"--layout {wanted}: unknown; known ones are {' '.join(LAYOUTS)}")
         layout = LAYOUTS[wanted]
-        if not layout.recognises(root):
+        if not (layout.accepts or layout.recognises)(root):
             raise InputError(
                 f"{root}: does not look like {wanted}, which has {layout.expects}; found "
                 f"{_names(root)}"

@@ -17,9 +17,13 @@ from eo_contrast.files import refuse_existing, whole_folder
 from eo_contrast.progress import Advance
 from eo_contrast.synth.archives.bigearthnet import bigearthnet_v1, bigearthnet_v2
 from eo_contrast.synth.archives.eurosat import eurosat_ms, eurosat_rgb
-from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, write_image
+from eo_contrast.synth.archives.ground_range import s1_grd
+from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, write_images
+from eo_contrast.synth.archives.plain import folder as folder_of_rasters
+from eo_contrast.synth.archives.plain import write_folder, xyz
 from eo_contrast.synth.archives.rois import dfc2020, sen12ms, terramesh
 from eo_contrast.synth.archives.series import s1_rtc, s2_safe, seco, ssl4eo_v1
+from eo_contrast.synth.archives.zarr_files import ssl4eo_v1_1, write_zarr_files
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,22 @@ class Archive:
         images: of a plan, one by one.
         a_place: images of each place.
         dated: whether there are so many for each date.
+        write: puts them below a folder.
     """
 
     images: Callable[[ArchivePlan], Iterator[SyntheticImage]]
     a_place: int
     dated: bool = False
+    write: Callable[[Iterator[SyntheticImage], Path, Advance], int] = write_images
 
 
 ARCHIVES: Mapping[str, Archive] = MappingProxyType(
     {
         "s2-safe": Archive(s2_safe, 1, dated=True),
+        "s1-grd": Archive(s1_grd, 1, dated=True),
         "s1-rtc": Archive(s1_rtc, 1, dated=True),
         "ssl4eo-v1": Archive(ssl4eo_v1, 3, dated=True),
+        "ssl4eo-v1.1": Archive(ssl4eo_v1_1, 4, dated=True, write=write_zarr_files),
         "seco": Archive(seco, 1, dated=True),
         "sen12ms": Archive(sen12ms, 3),
         "dfc2020": Archive(dfc2020, 3),
@@ -50,6 +58,8 @@ ARCHIVES: Mapping[str, Archive] = MappingProxyType(
         "terramesh": Archive(terramesh, 5),
         "eurosat-rgb": Archive(eurosat_rgb, 1),
         "eurosat-ms": Archive(eurosat_ms, 1),
+        "xyz": Archive(xyz, 1),
+        "folder": Archive(folder_of_rasters, 3, dated=True, write=write_folder),
     }
 )
 
@@ -77,9 +87,6 @@ def write_archive(
     if layout not in ARCHIVES:
         raise InputError(f"{layout}: no such layout; known ones are sat2map {' '.join(ARCHIVES)}")
     refuse_existing(folder, overwrite=overwrite)
-    written = 0
+    archive = ARCHIVES[layout]
     with whole_folder(folder) as partial:
-        for written, image in enumerate(ARCHIVES[layout].images(plan), start=1):
-            write_image(image, partial)
-            advance(written, image.product)
-    return written
+        return archive.write(archive.images(plan), partial, advance)

@@ -12,10 +12,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
+from rasterio.warp import transform as warp_points
 
 from eo_contrast.bands import REFLECTANCE_SCALE
 from eo_contrast.errors import InputError, WorldError
+from eo_contrast.progress import Advance
 from eo_contrast.synth.sites import Raster, Site, place_corner, site_at
 from eo_contrast.synth.world import CRS
 
@@ -23,6 +26,7 @@ BRIGHTEST_OF_PICTURE = 0.3
 MOST_PLACES = 20_000
 LEAST_SIZE, MOST_SIZE = 16, 1024
 MOST_DATES = 64
+GROUND_CONTROL_CRS = "EPSG:4326"
 TIME = "%Y%m%dT%H%M%S"
 LOSSLESS_JPEG2000 = {"QUALITY": "100", "REVERSIBLE": "YES"}
 
@@ -65,6 +69,8 @@ class SyntheticImage:
         place: number of the place.
         scale, offset: value = scale * (count + offset).
         unit: of the values; empty: the product's own.
+        part: which part of the one file it is; empty: all of it.
+        ground_control: whether control points alone tell where it lies.
         beside: other files of the archive that come with this image, path to text or bytes.
     """
 
@@ -78,6 +84,8 @@ class SyntheticImage:
     unit: str = ""
     label: str = ""
     split: str = ""
+    part: tuple[int, ...] = ()
+    ground_control: bool = False
     beside: Mapping[str, str | bytes] = field(default_factory=dict)
 
 
@@ -99,7 +107,7 @@ def write_image(image: SyntheticImage, root: Path) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(path, part)
+            _write(path, part, ground_control=image.ground_control)
         except (RasterioError, OSError) as error:
             raise WorldError(f"{path}: cannot be written ({error.__cause__ or error})") from error
     for name, content in image.beside.items():
@@ -109,10 +117,23 @@ def write_image(image: SyntheticImage, root: Path) -> None:
         path.write_bytes(data)
 
 
-def _write(path: Path, bands: list[Raster]) -> None:
+def write_images(images: Iterator[SyntheticImage], root: Path, advance: Advance) -> int:
+    """Write images one by one; the number of them.
+
+    Raises: WorldError: the disk is full or failing.
+    """
+    done = 0
+    for done, image in enumerate(images, start=1):
+        write_image(image, root)
+        advance(done, image.product)
+    return done
+
+
+def _write(path: Path, bands: list[Raster], *, ground_control: bool) -> None:
     values = np.stack([band.values for band in bands])
-    if path.suffix == ".jpg":
-        Image.fromarray(np.moveaxis(values, 0, -1)).save(path, quality=95, subsampling=0)
+    if path.suffix in (".jpg", ".png"):
+        lossy: dict[str, Any] = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
+        Image.fromarray(np.moveaxis(values, 0, -1)).save(path, **lossy)
         return
     jpeg2000 = path.suffix == ".jp2"
     profile: dict[str, Any] = {"driver": "JP2OpenJPEG", **LOSSLESS_JPEG2000} if jpeg2000 else {}
@@ -124,11 +145,27 @@ def _write(path: Path, bands: list[Raster]) -> None:
         height=height,
         width=width,
         dtype=values.dtype,
-        crs=CRS,
-        transform=bands[0].transform,
+        **(_control(bands[0]) if ground_control else _placed(bands[0])),
         **({"driver": "GTiff", "compress": "deflate"} | profile),
     ) as dataset:
         dataset.write(values)
+
+
+def _placed(band: Raster) -> dict[str, Any]:
+    return {"crs": CRS, "transform": band.transform}
+
+
+def _control(band: Raster) -> dict[str, Any]:
+    """Points on the ground, as many as Sentinel-1 has."""
+    height, width = band.values.shape
+    rows, columns = np.meshgrid(*(np.linspace(0, n, k) for n, k in ((height, 10), (width, 21))))
+    x, y = band.transform @ (columns.ravel(), rows.ravel())
+    longitudes, latitudes = warp_points(CRS, GROUND_CONTROL_CRS, x, y)
+    corners = zip(rows.ravel(), columns.ravel(), longitudes, latitudes, strict=True)
+    points = [
+        GroundControlPoint(row, column, east, north, 0.0) for row, column, east, north in corners
+    ]
+    return {"crs": GROUND_CONTROL_CRS, "gcps": points}
 
 
 def picture_of(counts: Mapping[str, Raster]) -> dict[str, Raster]:
