@@ -12,6 +12,9 @@ from PIL import Image
 from raster_factory import write_raster
 from rasterio.transform import Affine
 
+from eo_contrast.synth.archives import write_archive
+from eo_contrast.synth.archives.images import ArchivePlan
+
 SCENES = {
     "s1": ("S1A_IW_GRDH_1SDV_20200607T010800_20200607T010825_032904_03CFBA_D457", ("VV", "VH")),
     "s2c": (
@@ -182,4 +185,27 @@ def terramesh(root: Path) -> Path:
     for folder, bands, dtype in (("S1RTC", 2, np.float64), ("S2L2A", 12, np.int16)):
         (root / folder).mkdir(parents=True)
         write_raster(root / folder / "1U_2L_0_0.tif", np.ones((bands, 24, 24), dtype), **grid)
+    return root
+
+
+def of_synth(layout: str, *, places: int = 2, size: int = 32):
+    """A maker of an archive whose files are written by ``synth``."""
+
+    def make(root: Path) -> Path:
+        plan = ArchivePlan(places=places, dates=1, size=size)
+        write_archive(root, layout, plan, lambda _done, _what="": None)
+        return root
+
+    return make
+
+
+def sat2map(root: Path) -> Path:
+    """Photo and map side by side: one tile by its quadkey, one by a number."""
+    for name in ("train/0212300211313121", "test/7"):
+        path = (root / name).with_suffix(".png")
+        path.parent.mkdir(parents=True)
+        pixels = np.zeros((16, 32, 3), np.uint8)
+        pixels[:, :16], pixels[:, 16:] = (10, 20, 30), (200, 210, 220)
+        Image.fromarray(pixels).save(path)
+    (root / "pairs.csv").write_text("file,tag\ntrain/0212300211313121.png,water\n")
     return root

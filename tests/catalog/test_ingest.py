@@ -195,6 +195,11 @@ ARCHIVES = {
     "s2-safe": lambda root: archives.s2_safe(root, "L2A"),
     "s1-rtc": archives.s1_rtc,
     "terramesh": archives.terramesh,
+    "s1-grd": archives.of_synth("s1-grd"),
+    "ssl4eo-v1.1": archives.of_synth("ssl4eo-v1.1"),
+    "sat2map": archives.sat2map,
+    "xyz": archives.of_synth("xyz"),
+    "folder": archives.of_synth("folder"),
 }
 
 

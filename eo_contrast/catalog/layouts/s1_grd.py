@@ -244,4 +244,6 @@ def _utm(longitude: float, latitude: float) -> CRS:
 
 
 def _is_product(path: Path) -> bool:
-    return bool(_PRODUCT.fullmatch(path.name.removesuffix(".SAFE"))) and path.is_dir()
+    """Other archives name folders of their own by the product."""
+    named = _PRODUCT.fullmatch(path.name.removesuffix(".SAFE"))
+    return bool(named) and (path.suffix == ".SAFE" or (path / "measurement").is_dir())
