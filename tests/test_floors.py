@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 FLOORS = {
     "bands": 0,
+    "cluster": 0,
     "errors": 0,
     "files": 0,
     "memory": 0,

@@ -29,6 +29,7 @@ def ingest(
     overwrite: bool = False,
     rules: FolderRules | None = None,
     threads: int = THREADS,
+    scheduler: str | None = None,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> dict[str, Any]:
     """List an archive's images in a catalogue; no pixel is read or copied.
@@ -40,13 +41,14 @@ def ingest(
         layout: a name, or ``auto``.
         rules: how the names of a ``folder`` are read; None: by its index.
         append: keep the images that ``out`` has, and read again only those that changed.
+        scheduler: address of a dask cluster that shares this file system and reads the headers.
         advance: told the number of images looked at.
 
     Returns: layout, rows, places, added, skipped (a list of {path, reason}), seconds.
     Raises:
         InputError: the root or layout will not do, ``out`` exists and is not wanted, no image
             can be used, or another run writes ``out`` now.
-        WorldError: the disk is full or failing.
+        WorldError: the disk is full or failing, or the cluster lost its workers.
     """
     began = time.perf_counter()
     if not append:
@@ -57,7 +59,12 @@ def ingest(
         before = read_catalogue(out) if append and out.exists() else None
         known = _known(before) if before is not None else {}
         rows, skipped = scan_images(
-            _unique(scan(root)), name, known=known, threads=threads, advance=advance
+            _unique(scan(root)),
+            name,
+            known=known,
+            threads=threads,
+            scheduler=scheduler,
+            advance=advance,
         )
         if not rows and before is None:
             raise InputError(f"{root}: no image of {name} can be used{_first(skipped)}")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import rasterio
 
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import LAYOUTS
 from eo_contrast.catalog.table import Row
-from eo_contrast.errors import EoContrastError
+from eo_contrast.cluster import Cluster, connected
+from eo_contrast.errors import EoContrastError, WorldError
 from eo_contrast.raster.reader import unplaced_silently
 
 THREADS = 8
 # Images whose headers are asked for at once: an archive of millions is not held in memory.
 BATCH = 1024
+BATCHES_A_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Stamp:
 Known = Mapping[str, Stamp]
 """Stamps of the images that a catalogue has, by id."""
 
+Batch = Sequence[Image | Skipped]
+Result = Row | Skipped | None
+"""None: an image that the catalogue has already."""
+
 
 def scan_images(
     found: Iterator[Image | Skipped],
@@ -40,6 +48,7 @@ def scan_images(
     *,
     known: Known,
     threads: int = THREADS,
+    scheduler: str | None = None,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[Row], list[Skipped]]:
     """Rows of the images that are new or changed, and what cannot be used.
@@ -47,22 +56,73 @@ def scan_images(
     Args:
         found: as a layout's ``scan`` gives it.
         known: images whose stamp is here are neither read nor given.
+        threads: of this process, or of each task on the cluster.
+        scheduler: address of a dask cluster whose workers read the headers.
         advance: told the number of images looked at, after each batch.
+
+    Raises:
+        InputError: no scheduler answers there, or it has no workers.
+        WorldError: the cluster lost its workers.
     """
+    batches = iter(lambda: list(islice(found, BATCH)), [])
+    read = partial(_read_batch, layout=layout, threads=threads)
+    if scheduler is None:
+        results = (read(batch, _of(batch, known)) for batch in batches)
+        return _sorted(results, advance)
+    with connected(scheduler) as cluster:
+        return _sorted(_on_cluster(cluster, scheduler, batches, known, read), advance)
+
+
+def _on_cluster(
+    cluster: Cluster,
+    address: str,
+    batches: Iterator[list[Image | Skipped]],
+    known: Known,
+    read: Callable[[Batch, Known], list[Result]],
+) -> Iterator[list[Result]]:
+    """Results in the order of the batches, a few of which a worker has at a time."""
+    waiting: deque[Any] = deque()
+    lost = (cluster.library.KilledWorker, cluster.library.CancelledError)
+    try:
+        for batch in batches:
+            task = cluster.client.submit(read, batch, _of(batch, known), pure=False, retries=3)
+            waiting.append(task)
+            if len(waiting) >= BATCHES_A_WORKER * cluster.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except lost as error:
+        raise WorldError(f"--scheduler {address}: its workers were lost ({error})") from error
+    finally:
+        cluster.client.cancel(list(waiting))
+
+
+def _sorted(
+    batches: Iterable[list[Result]], advance: Callable[[int], None]
+) -> tuple[list[Row], list[Skipped]]:
     rows: list[Row] = []
     skipped: list[Skipped] = []
     done = 0
+    for results in batches:
+        rows += [each for each in results if isinstance(each, Row)]
+        skipped += [each for each in results if isinstance(each, Skipped)]
+        done += len(results)
+        advance(done)
+    return rows, skipped
+
+
+def _of(batch: Batch, known: Known) -> Known:
+    """What is known of a batch's images: a worker needs no more."""
+    ids = {found.id for found in batch if isinstance(found, Image)}
+    return {name: known[name] for name in ids & known.keys()}
+
+
+def _read_batch(batch: Batch, known: Known, *, layout: str, threads: int) -> list[Result]:
+    """Headers of a batch; what a worker runs."""
+    read = partial(_described, layout=layout, known=known)
     # Around all threads: each for itself would give back the filters that another had set.
     with unplaced_silently(), ThreadPoolExecutor(threads) as pool:
-        while batch := list(islice(found, BATCH)):
-            for result in pool.map(partial(_described, layout=layout, known=known), batch):
-                if isinstance(result, Row):
-                    rows.append(result)
-                elif result is not None:
-                    skipped.append(result)
-            done += len(batch)
-            advance(done)
-    return rows, skipped
+        return list(pool.map(read, batch))
 
 
 def _described(found: Image | Skipped, *, layout: str, known: Known) -> Row | Skipped | None:

@@ -21,6 +21,9 @@ MOST_SHOWN = 20
     help="The catalogue, a .parquet file.",
 )
 @click.option("--append", is_flag=True, help="Add to OUT; what did not change is not read again.")
+@click.option(
+    "--scheduler", help="Address of a dask cluster that reads the headers, as tcp://host:8786."
+)
 @click.option("--pattern", help="How a 'folder' names its files, as {place}/{date}_{band}.tif.")
 @click.option("--product", default="", help="Of a 'folder' whose names do not tell it, as s2-l2a.")
 @click.option("--bands", default="", help="Of a 'folder' whose files do not tell, as B02,B03,B04.")
@@ -33,6 +36,7 @@ def command(
     out: Path,
     *,
     append: bool,
+    scheduler: str | None,
     pattern: str | None,
     product: str,
     bands: str,
@@ -62,6 +66,7 @@ def command(
         layout=layout,
         append=append,
         rules=rules,
+        scheduler=scheduler,
         overwrite=overwrite,
         advance=lambda done: output.say(f"ingest: {done} images looked at"),
     )

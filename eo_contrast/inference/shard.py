@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from eo_contrast.cluster import connected
 from eo_contrast.errors import InputError, Interrupted, WorldError
 from eo_contrast.inference.stream import Tally
 from eo_contrast.inference.work import Work, consecutive
@@ -27,7 +28,6 @@ RUNS_A_PROCESS = 4
 """Stretches of pieces that a process gets one after the other: more even the load, but each
 begins with a row of windows that its neighbour computes as well."""
 SHORTEST_RUN = 4
-CONNECT_SECONDS = 20
 
 _building = threading.Lock()
 _stopped: list[Callable[[], bool]] = []
@@ -179,23 +179,20 @@ def on_cluster(
     Raises: InputError: no scheduler answers there, or it has no workers.
         WorldError: the cluster lost its workers.
     """
-    distributed = _distributed()
-    with _connected(distributed, address) as client:
-        count = len(client.scheduler_info(n_workers=-1)["workers"])
-        if count == 0:
-            raise InputError(f"--scheduler {address}: has no workers; start some and run again")
+    with connected(address) as cluster:
         tasks = [
-            client.submit(make_run, build, run, folder, pure=False, retries=3)
-            for run in runs_of(pieces, count)
+            cluster.client.submit(make_run, build, run, folder, pure=False, retries=3)
+            for run in runs_of(pieces, cluster.workers)
         ]
+        lost = (cluster.library.KilledWorker, cluster.library.CancelledError)
         try:
-            _gather(distributed.as_completed(tasks), tally, advance)
-        except (distributed.KilledWorker, distributed.CancelledError) as error:
+            _gather(cluster.library.as_completed(tasks), tally, advance)
+        except lost as error:
             raise WorldError(
                 f"--scheduler {address}: its workers were lost ({error}); give --resume to go on"
             ) from error
         finally:
-            client.cancel(tasks)
+            cluster.client.cancel(tasks)
 
 
 def make_run(build: Build, pieces: Sequence[int], folder: Path) -> Tally:
@@ -216,23 +213,3 @@ def _gather(done: Any, tally: Tally, advance: Callable[[int], None]) -> None:
     for task in done:
         tally.add(task.result())
         advance(tally.tiles)
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError as error:
-        raise InputError(
-            "--scheduler: dask is not installed; pip install 'eo-contrast[cluster]'"
-        ) from error
-    return distributed
-
-
-def _connected(distributed: Any, address: str) -> Any:
-    try:
-        return distributed.Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            f"--scheduler {address}: no dask scheduler answers there ({error}); "
-            "give its address, as tcp://host:8786"
-        ) from error

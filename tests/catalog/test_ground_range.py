@@ -52,10 +52,10 @@ def test_both_orbits_come_back_upright_in_place_and_in_decibel(rows, number):
     view = read_view(rows[number], grid=grid)
     inner = (slice(None), slice(2, -2), slice(2, -2))
     assert view.valid[2:-2, 2:-2].all()
-    # Amplitudes are whole numbers: darkest pixels lose most by rounding.
+    # Amplitudes are whole numbers: darkest pixels, near the noise, lose most by rounding.
     off = np.abs(view.values - expected)[inner]
     assert np.median(off) < 0.04
-    assert off.max() < 0.5
+    assert off.max() < 1.5
     assert {row["sat:orbit_state"] for row in rows} == {"ASCENDING", "DESCENDING"}
 
 

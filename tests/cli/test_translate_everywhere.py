@@ -5,9 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ import rasterio
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from dask_cluster import dask_cluster
 from raster_factory import UTM_10M, write_raster
 from translate_runs import (
     command,
@@ -98,33 +96,6 @@ def test_a_run_that_is_killed_goes_on_with_resume(
     assert run(*words, "--resume").returncode == 0
     assert out.read_bytes() == expected
     assert names(tmp_path) == ["b.tif"]
-
-
-@contextmanager
-def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two worker processes on this machine."""
-    file = folder / "scheduler.json"
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
-    dask += ["--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
-    worker += ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
-    processes = [subprocess.Popen(dask, cwd=folder, **quiet)]
-    try:
-        end = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < end:
-            time.sleep(0.05)
-        processes += [subprocess.Popen(worker, cwd=folder, **quiet) for _ in range(2)]
-        import distributed
-
-        with distributed.Client(scheduler_file=str(file), timeout=60) as client:
-            client.wait_for_workers(2, timeout=60)
-            address = client.scheduler.address
-        yield address, processes[1:]
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait()
 
 
 def test_a_dask_cluster_one_of_whose_workers_dies(
