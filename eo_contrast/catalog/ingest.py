@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from eo_contrast.catalog.grids import Row
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import FOLDER, find_layout
 from eo_contrast.catalog.layouts.folder import FolderRules
 from eo_contrast.catalog.layouts.folder import scan as scan_folder
+from eo_contrast.catalog.sampling import look_at_pixels
 from eo_contrast.catalog.scan import THREADS, Known, Stamp, scan_images
 from eo_contrast.catalog.table import as_table, joined, read_catalogue, write_catalogue
 from eo_contrast.errors import InputError
 from eo_contrast.files import locked, refuse_existing
+
+LOOKED_AT = 3
+"""New images of each product whose pixels are looked at, for warnings."""
 
 
 def ingest(
@@ -32,7 +38,7 @@ def ingest(
     scheduler: str | None = None,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> dict[str, Any]:
-    """List an archive's images in a catalogue; no pixel is read or copied.
+    """List an archive's images in a catalogue; no pixel is copied, those of a few are looked at.
 
     A broken file is skipped. The catalogue appears when all is scanned; until then what was
     there stays.
@@ -44,7 +50,8 @@ def ingest(
         scheduler: address of a dask cluster that shares this file system and reads the headers.
         advance: told the number of images looked at.
 
-    Returns: layout, rows, places, added, skipped (a list of {path, reason}), seconds.
+    Returns: layout, rows, places, added, skipped (a list of {path, reason}), warnings (what the
+        new images' pixels or baselines tell that should be known), seconds.
     Raises:
         InputError: the root or layout will not do, ``out`` exists and is not wanted, no image
             can be used, or another run writes ``out`` now.
@@ -69,6 +76,7 @@ def ingest(
         if not rows and before is None:
             raise InputError(f"{root}: no image of {name} can be used{_first(skipped)}")
         table = as_table(rows)
+        warnings = _warnings(table.to_pylist())
         if before is not None:
             table = joined(before, table)
         write_catalogue(out, table)
@@ -78,8 +86,31 @@ def ingest(
         "places": len(table.column("place_id").unique()),
         "added": len(rows),
         "skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped],
+        "warnings": warnings,
         "seconds": round(time.perf_counter() - began, 3),
     }
+
+
+def _warnings(rows: Sequence[Row]) -> list[str]:
+    return [
+        *mixed_baselines(rows),
+        *(each.message for each in look_at_pixels(rows, most=LOOKED_AT)),
+    ]
+
+
+def mixed_baselines(rows: Sequence[Row]) -> Iterator[str]:
+    """Says where images with and without the counts of baseline 04.00 stand side by side."""
+    offsets: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
+    for row in rows:
+        if row["sensor"] == "s2":
+            offsets[row["layout"], row["product"]][row["offset"]] += 1
+    for (layout, product), counts in offsets.items():
+        if len(counts) > 1:
+            parts = ", ".join(f"{n} with {offset:g}" for offset, n in sorted(counts.items()))
+            yield (
+                f"{layout}: {product} of several processing baselines; added to their counts on "
+                f"reading: {parts}"
+            )
 
 
 def _folder(root: Path, *, rules: FolderRules, layout: str) -> Iterator[Image | Skipped]:

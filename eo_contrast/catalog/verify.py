@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +12,21 @@ import pyarrow as pa
 import shapely
 
 from eo_contrast.bands import PRODUCTS
+from eo_contrast.catalog.problems import MOST_ROWS, Problem
+from eo_contrast.catalog.sampling import look_at_pixels
 from eo_contrast.catalog.splits import GUARD
 
 Rows = list[dict[str, Any]]
 
-MOST_ROWS = 20
 UNSPLIT = ("", GUARD)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        kind: missing-file, changed-file, bands, pair, place-in-two-splits, overlap-of-splits or
-            file-in-two-rows.
-        message: what, where, in one line.
-        rows: ids of up to ``MOST_ROWS`` images that it is about.
-    """
-
-    kind: str
-    message: str
-    rows: tuple[str, ...]
-
-
 def verify_table(table: pa.Table) -> list[Problem]:
-    """Everything that is wrong with a catalogue, kind by kind."""
+    """Everything that is wrong with a catalogue, kind by kind; pixels of a few images are read."""
     rows = table.to_pylist()
-    checks = (_files, _twice, _bands, _pairs, _places_in_splits, _overlaps_of_splits)
+    checks = (
+        _files, _twice, _bands, _pairs, _places_in_splits, _overlaps_of_splits, look_at_pixels,
+    )  # fmt: skip
     return [problem for check in checks for problem in check(rows)]
 
 

@@ -75,6 +75,8 @@ def command(
         output.say(f"{one['path']}: skipped: {one['reason']}")
     if len(told["skipped"]) > MOST_SHOWN:
         output.say(f"... and {len(told['skipped']) - MOST_SHOWN} more; --json lists all")
+    for warning in told["warnings"]:
+        output.say(f"warning: {warning}")
     output.show(
         f"{out}: {told['rows']} images of {told['places']} places ({told['layout']}, "
         f"{told['added']} new or changed, {len(told['skipped'])} skipped, {told['seconds']:.1f} s)"

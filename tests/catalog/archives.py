@@ -65,7 +65,9 @@ def write_band(path: Path, name: str, *, west: float) -> Path:
     dtype = np.float32 if name in ("VV", "VH") else np.uint16
     degrees = 1e-3 / size
     grid = {"crs": "EPSG:4326", "transform": Affine(degrees, 0, west, 0, -degrees, 30.5)}
-    return write_raster(path, np.ones((1, size, size), dtype), **grid)
+    return write_raster(
+        path, np.full((1, size, size), -9 if dtype == np.float32 else 1, dtype), **grid
+    )
 
 
 OPTICAL_PATCH = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
@@ -103,7 +105,11 @@ def patch_bands(folder: Path, bands: tuple[str, ...]) -> None:
         size = 4 if band in ("B01", "B09") else 24 if band in ("B02", "VV", "VH") else 12
         dtype = np.float32 if band in ("VV", "VH") else np.uint16
         grid = {"crs": "EPSG:32633", "transform": Affine(240 / size, 0, 4e5, 0, -240 / size, 5e6)}
-        write_raster(folder / f"{folder.name}_{band}.tif", np.ones((1, size, size), dtype), **grid)
+        write_raster(
+            folder / f"{folder.name}_{band}.tif",
+            np.full((1, size, size), -9 if dtype == np.float32 else 1, dtype),
+            **grid,
+        )
 
 
 def roi_patches(root: Path, region: str, kinds: dict[str, int], *, scene: int = 1) -> Path:
@@ -117,7 +123,7 @@ def roi_patches(root: Path, region: str, kinds: dict[str, int], *, scene: int = 
                 "crs": "EPSG:32633",
                 "transform": Affine(10, 0, 5e5 + 160 * number, 0, -10, 5e6),
             }
-            values = np.ones((bands, 32, 32), dtype)
+            values = np.full((bands, 32, 32), -9 if kind == "s1" else 1, dtype)
             write_raster(folder / f"{region}_{kind}_{scene}_p{number}.tif", values, **grid)
     return root
 
@@ -184,7 +190,11 @@ def terramesh(root: Path) -> Path:
     grid = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
     for folder, bands, dtype in (("S1RTC", 2, np.float64), ("S2L2A", 12, np.int16)):
         (root / folder).mkdir(parents=True)
-        write_raster(root / folder / "1U_2L_0_0.tif", np.ones((bands, 24, 24), dtype), **grid)
+        write_raster(
+            root / folder / "1U_2L_0_0.tif",
+            np.full((bands, 24, 24), -9 if folder == "S1RTC" else 1, dtype),
+            **grid,
+        )
     return root
 
 
