@@ -89,7 +89,9 @@ def _faults(row: Row, view: View) -> Iterator[tuple[str, str]]:
             "linear-power",
             "said to be decibel, and no value is below 0: it looks like linear power",
         )
-    if row["unit"] == "reflectance" and row["offset"] == 0 and _has_offset(row, view):
+    # Where the product told its baseline, it told its offset.
+    untold = row["offset"] == 0 and not row["s2:processing_baseline"]
+    if row["unit"] == "reflectance" and untold and _has_offset(row, view):
         yield (
             "offset",
             f"the darkest band is nowhere below {ADDED_AT_LEAST:.3f}: the 1000 counts that "
@@ -100,8 +102,13 @@ def _faults(row: Row, view: View) -> Iterator[tuple[str, str]]:
 
 
 def _has_offset(row: Row, view: View) -> bool:
-    """By the cirrus band, near 0 but in high clouds; without it, by the least of all values."""
+    """By the cirrus band, near 0 but in high clouds; of surface reflectance by the least value.
+
+    Air is bright at the top of the atmosphere: without the cirrus band nothing can be said.
+    """
     names = list(view.bands)
+    if row["product"] == "s2-l1c" and "B10" not in names:
+        return False
     planes = view.values[[names.index("B10")]] if "B10" in names else view.values
     least = float(planes[:, view.valid].min())
     return bool(ADDED_AT_LEAST <= least <= ADDED_AT_MOST)

@@ -33,7 +33,7 @@ def eurosat_ms(root: Path, *, tiles: int = 2, bands: int = 13) -> Path:
         for number in range(1, tiles + 1):
             (root / label).mkdir(parents=True, exist_ok=True)
             utm = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5 + 640 * number, 0, -10, 5e6)}
-            values = np.full((bands, 64, 64), 1000 + number, np.uint16)
+            values = np.full((bands, 64, 64), 700 + number, np.uint16)
             write_raster(root / label / f"{label}_{number}.tif", values, **utm)
     return root
 
@@ -62,12 +62,16 @@ def ssl4eo_v1(root: Path, *, places: int = 2, facts: dict[str, str] | None = Non
 def write_band(path: Path, name: str, *, west: float) -> Path:
     step = {"B1": 6, "B9": 6, "B10": 6, "B5": 2, "B6": 2, "B7": 2, "B8A": 2, "B11": 2, "B12": 2}
     size = 12 // step.get(name, 1)
-    dtype = np.float32 if name in ("VV", "VH") else np.uint16
     degrees = 1e-3 / size
     grid = {"crs": "EPSG:4326", "transform": Affine(degrees, 0, west, 0, -degrees, 30.5)}
-    return write_raster(
-        path, np.full((1, size, size), -9 if dtype == np.float32 else 1, dtype), **grid
-    )
+    return write_raster(path, plausible(name, (1, size, size)), **grid)
+
+
+def plausible(band: str, shape: tuple[int, int, int]):
+    """-9 dB of radar, a count of 1 of optics, class 211 of a map."""
+    if band in ("VV", "VH"):
+        return np.full(shape, -9, np.float32)
+    return np.full(shape, 211 if band == "reference_map" else 1, np.uint16)
 
 
 OPTICAL_PATCH = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
@@ -103,13 +107,9 @@ def patch_bands(folder: Path, bands: tuple[str, ...]) -> None:
     folder.mkdir(parents=True)
     for band in bands:
         size = 4 if band in ("B01", "B09") else 24 if band in ("B02", "VV", "VH") else 12
-        dtype = np.float32 if band in ("VV", "VH") else np.uint16
         grid = {"crs": "EPSG:32633", "transform": Affine(240 / size, 0, 4e5, 0, -240 / size, 5e6)}
-        write_raster(
-            folder / f"{folder.name}_{band}.tif",
-            np.full((1, size, size), -9 if dtype == np.float32 else 1, dtype),
-            **grid,
-        )
+        values = plausible(band, (1, size, size))
+        write_raster(folder / f"{folder.name}_{band}.tif", values, **grid)
 
 
 def roi_patches(root: Path, region: str, kinds: dict[str, int], *, scene: int = 1) -> Path:
