@@ -17,19 +17,51 @@ def command() -> None:
 
 @command.command(name="info")
 @click.argument("catalogue", type=click.Path(path_type=Path))
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the footprints: a .png file.")
+@overwrite_option
 @output_options
-def info(catalogue: Path, *, output: Output) -> None:
+def info(catalogue: Path, *, plot: Path | None, overwrite: bool, output: Output) -> None:
     """Count the images of CATALOGUE by sensor, product, split and label.
 
     \b
     Example:
-      eo-contrast catalog info eurosat.parquet
+      eo-contrast catalog info eurosat.parquet --plot footprints.png
     """
     from eo_contrast.catalog.describe import describe_catalogue
+    from eo_contrast.files import refuse_existing
 
     facts = describe_catalogue(catalogue)
+    if plot is not None:
+        from eo_contrast.report.catalogue_pictures import draw_footprints
+
+        _refuse_no_png(plot)
+        refuse_existing(plot, overwrite=overwrite)
+        draw_footprints(catalogue, plot)
     output.emit(facts)
     output.show("\n".join(f"{name}: {_worded(value)}" for name, value in facts.items()))
+
+
+@command.command(name="show")
+@click.argument("catalogue", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--place", help="Id of the place [default: the one with most images].")
+@overwrite_option
+@output_options
+def show(catalogue: Path, out: Path, *, place: str | None, overwrite: bool, output: Output) -> None:
+    """Draw all images of a place of CATALOGUE, on one grid, into OUT, a .png file.
+
+    \b
+    Example:
+      eo-contrast catalog show archive.parquet place.png
+    """
+    from eo_contrast.files import refuse_existing
+    from eo_contrast.report.catalogue_pictures import draw_place
+
+    _refuse_no_png(out)
+    refuse_existing(out, overwrite=overwrite)
+    drawn = draw_place(catalogue, out, place_id=place)
+    output.emit({"picture": str(out), "images": drawn})
+    output.show(f"{out}: {len(drawn)} images")
 
 
 @command.command(name="split")
@@ -149,6 +181,13 @@ def pack(
         f"{out}: {facts['rows']} squares of {facts['size']} pixels from {facts['places']} places, "
         f"{facts['bytes'] / 1e6:.0f} MB: {layers} ({facts['seconds']:.1f} s)"
     )
+
+
+def _refuse_no_png(path: Path) -> None:
+    from eo_contrast.errors import InputError
+
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: pictures are written as PNG; give a name that ends so")
 
 
 def _three(text: str) -> tuple[float, float, float]:
