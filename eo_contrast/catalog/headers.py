@@ -10,9 +10,13 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from shapely.geometry.base import BaseGeometry
 
+from eo_contrast.bands import band_name
 from eo_contrast.catalog.images import Image, Skipped
+from eo_contrast.errors import InputError
+from eo_contrast.raster.meta import RasterMeta
 from eo_contrast.raster.reader import Header, open_raster, read_header
 from eo_contrast.raster.stac import outline
+from eo_contrast.raster.truncation import truncated
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,11 @@ def describe_rasters(image: Image) -> Described | Skipped:
             return Skipped(image.files[0], fault)
         widths = [header.width for header in headers]
         finest = image.files[widths.index(max(widths))]
-    with open_raster(finest) as (_, meta):
-        pass
-    if len(image.files) == 1 and meta.count != len(image.bands):
-        fault = f"{meta.count} bands, {len(image.bands)} expected ({' '.join(image.bands)})"
+    with open_raster(finest) as (dataset, meta):
+        fault = truncated(finest, dataset)
+    if not fault and len(image.files) == 1:
+        fault = _unlike_bands(image, meta)
+    if fault:
         return Skipped(finest, fault)
     return described(meta.crs, meta.transform, meta.height, meta.width, meta.dtypes[0])
 
@@ -76,9 +81,24 @@ def described(
     )
 
 
+def _unlike_bands(image: Image, meta: RasterMeta) -> str:
+    """Why a file's bands are not the image's, by their number and names; empty: they may be."""
+    if meta.count != len(image.bands):
+        return f"{meta.count} bands, {len(image.bands)} expected ({' '.join(image.bands)})"
+    try:
+        named = tuple(band_name(name or "") for name in meta.descriptions)
+    except InputError:
+        return ""  # not named, or not as bands are
+    if named != image.bands:
+        return f"its bands are {' '.join(named)}, expected {' '.join(image.bands)}"
+    return ""
+
+
 def _unlike(image: Image, headers: list[Header]) -> str:
     """Why files cannot be the bands of one image; empty: they can."""
     for path, header in zip(image.files, headers, strict=True):
+        if header.fault:
+            return f"{path.name} {header.fault}"
         if header.count != 1:
             return f"{path.name} has {header.count} bands, 1 expected"
         if header.crs != headers[0].crs:

@@ -22,6 +22,7 @@ from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.reading import Stored, physical, refuse_unplaced
 from eo_contrast.errors import InputError
 from eo_contrast.raster.tile_names import Tile, tile_transform
+from eo_contrast.raster.truncation import truncated
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 COLOURS = ("red", "green", "blue")
@@ -43,6 +44,9 @@ def describe_picture(path: Path, *, tile: Tile | None, halves: int = 1) -> Descr
     """
     with _opened(path) as picture:
         (width, height), mode = picture.size, picture.mode
+    fault = truncated(path)
+    if fault:
+        return Skipped(path, fault)
     if mode not in _EIGHT_BIT_MODES:
         return Skipped(path, f"pixels of type {mode}, 8 bits a channel expected")
     if width % halves:

@@ -22,6 +22,7 @@ from rasterio.windows import Window
 from eo_contrast.errors import InputError, UnreadableError
 from eo_contrast.raster.location import REMOTE_OPTIONS, Location
 from eo_contrast.raster.meta import RasterMeta, mask_bands, read_meta
+from eo_contrast.raster.truncation import truncated
 
 LARGEST_BLOCK_ROW_BYTES = 1 << 30
 BLOCK_CACHE_BYTES = 64 << 20  # rasterio gives whole numbers on as bytes
@@ -177,13 +178,18 @@ def open_raster(path: Location) -> Iterator[tuple[Any, RasterMeta]]:
 
 @dataclass(frozen=True)
 class Header:
-    """What tells one raster's grid from another's; reading it costs half of all metadata."""
+    """What tells one raster's grid from another's; reading it costs half of all metadata.
+
+    Attributes:
+        fault: why the file cannot be whole; empty: it may be.
+    """
 
     count: int
     width: int
     height: int
     crs: CRS | None
     transform: Affine
+    fault: str = ""
 
 
 def read_header(path: Path) -> Header:
@@ -197,7 +203,14 @@ def read_header(path: Path) -> Header:
         _unreadable_named(str(path), "is not a raster that can be read"),
         rasterio.open(path) as dataset,
     ):
-        return Header(dataset.count, dataset.width, dataset.height, dataset.crs, dataset.transform)
+        return Header(
+            count=dataset.count,
+            width=dataset.width,
+            height=dataset.height,
+            crs=dataset.crs,
+            transform=dataset.transform,
+            fault=truncated(path, dataset),
+        )
 
 
 @contextmanager

@@ -122,9 +122,8 @@ def _rows(catalogue: Path, place_id: str | None) -> list[Row]:
         raise InputError(f"{catalogue}: has no image")
     wanted = place_id if place_id is not None else max(places, key=lambda name: len(places[name]))
     if wanted not in places:
-        raise InputError(
-            f"{catalogue}: has no place '{wanted}'; one of it is '{next(iter(places))}'"
-        )
+        one = next(iter(places))
+        raise InputError(f"{catalogue}: has no place '{wanted}'; one that it has is '{one}'")
     return sorted(places[wanted], key=lambda row: (row["product"], str(row["datetime"]), row["id"]))
 
 
