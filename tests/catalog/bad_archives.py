@@ -163,9 +163,8 @@ def main() -> None:
             code, said, rows = answer(case, Path(name))
             said = said.replace(str(Path(name).resolve()), "").replace(name, "")
         text = "<br>".join(line for line in said.splitlines()).replace("|", "\\|")
-        print(
-            f"| {case.what} | {case.layout} | {text} | {code} | {'none' if rows is None else rows} |"
-        )
+        held = "none" if rows is None else rows
+        print(f"| {case.what} | {case.layout} | {text} | {code} | {held} |")
 
 
 if __name__ == "__main__":
