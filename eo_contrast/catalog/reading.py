@@ -41,10 +41,10 @@ def read_rasters(row: Row, places: Sequence[int], onto: Grid) -> Iterator[Stored
     Raises: InputError: a file is gone or damaged, or has a position where ``onto`` has none.
     """
     if not row["files"]:
-        yield from _of_file(row, Path(row["href"]), [place + 1 for place in places], onto)
+        yield from read_bands(row, Path(row["href"]), [place + 1 for place in places], onto)
         return
     for place in places:
-        yield from _of_file(row, Path(row["href"], row["files"][place]), [1], onto)
+        yield from read_bands(row, Path(row["href"], row["files"][place]), [1], onto)
 
 
 def physical(row: Row, counts: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -71,7 +71,8 @@ def refuse_unplaced(path: Path, whole: Grid, onto: Grid) -> None:
         raise InputError(f"{path}: has {what}, and cannot be brought to the grid")
 
 
-def _of_file(row: Row, path: Path, indexes: Sequence[int], onto: Grid) -> Iterator[Stored]:
+def read_bands(row: Row, path: Path, indexes: Sequence[int], onto: Grid) -> Iterator[Stored]:
+    """Read bands of one raster by their numbers in it, from 1; else as :func:`read_rasters`."""
     with open_raster(path) as (dataset, meta):
         placed = meta.crs is not None and meta.transform is not None
         transform = meta.transform if placed and meta.transform is not None else Affine.identity()

@@ -44,7 +44,9 @@ def _files(rows: Rows) -> Iterator[Problem]:
 def _twice(rows: Rows) -> Iterator[Problem]:
     by_source = defaultdict(list)
     for row in rows:
-        by_source[row["href"], tuple(row["files"]), tuple(row["part"])].append(row["id"])
+        by_source[row["href"], tuple(row["files"]), tuple(row["part"]), row["product"]].append(
+            row["id"]
+        )
     for (href, *_), ids in by_source.items():
         if len(ids) > 1:
             message = f"{href}: is the source of {len(ids)} images"

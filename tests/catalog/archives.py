@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import rasterio
+import xarray
 from PIL import Image
 from raster_factory import write_raster
+from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from eo_contrast.synth.archives import write_archive
@@ -218,4 +221,46 @@ def sat2map(root: Path) -> Path:
         pixels[:, :16], pixels[:, 16:] = (10, 20, 30), (200, 210, 220)
         Image.fromarray(pixels).save(path)
     (root / "pairs.csv").write_text("file,tag\ntrain/0212300211313121.png,water\n")
+    return root
+
+
+def cropharvest(root: Path) -> Path:
+    """Twelve months of 17 bands: a count or level is the band's number, from 1."""
+    root.mkdir(parents=True)
+    names = ["VV", "VH", *(f"B{n}" for n in (*range(1, 9), "8A", *range(9, 13)))]
+    names += ["temperature_2m", "total_precipitation"]
+    bands = [f"{name}{f'_{month}' if month else ''}" for month in range(12) for name in names]
+    bands += ["elevation", "slope"]
+    values = np.arange(1.0, len(bands) + 1)[:, None, None] * np.ones((1, 8, 8))
+    grid = {"crs": "EPSG:4326", "transform": Affine(9e-5, 0, 1.1, 0, -9e-5, 8.6)}
+    path = write_raster(root / "98-togo_2019-02-06_2020-02-01.tif", values, **grid)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = bands
+    return root
+
+
+def worldcereal(root: Path) -> Path:
+    """Two months of two optical bands and radar; the second month has no optics."""
+    root.mkdir(parents=True)
+    middles = np.arange(8) * 10.0
+    shape = ("t", "y", "x")
+    counts = np.stack([np.full((8, 8), 1500), np.full((8, 8), -1)]).astype(np.int16)
+    variables = {f"S2-L2A-{name}": (shape, counts) for name in ("B02", "B8A")}
+    variables |= {
+        f"S1-SIGMA0-{name}": (shape, np.full((2, 8, 8), level, np.int16))
+        for name, level in (("VV", 4467), ("VH", 1413))
+    }
+    dataset = xarray.Dataset(
+        {
+            name: (*each, {"grid_mapping": "crs", "_Unsigned": "true"})
+            for name, each in variables.items()
+        },
+        coords={
+            "t": ("t", [11262, 11292], {"units": "days since 1990-01-01", "axis": "T"}),
+            "y": ("y", 5612120.0 - 5 - middles, {"standard_name": "projection_y_coordinate"}),
+            "x": ("x", 664000.0 + 5 + middles, {"standard_name": "projection_x_coordinate"}),
+        },
+    )
+    dataset["crs"] = ((), 0, {"crs_wkt": CRS.from_epsg(32631).to_wkt()})
+    dataset.to_netcdf(root / "months.nc", engine="scipy")
     return root

@@ -198,6 +198,8 @@ ARCHIVES = {
     "s1-grd": archives.of_synth("s1-grd"),
     "ssl4eo-v1.1": archives.of_synth("ssl4eo-v1.1"),
     "sat2map": archives.sat2map,
+    "cropharvest": archives.cropharvest,
+    "worldcereal": archives.worldcereal,
     "xyz": archives.of_synth("xyz"),
     "folder": archives.of_synth("folder"),
 }

@@ -17,6 +17,7 @@ from eo_contrast.catalog.layouts import (
     bigearthnet,
     eurosat,
     folder,
+    monthly,
     roi_patches,
     s1_grd,
     s1_rtc,
@@ -90,6 +91,20 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             sat2map.recognises, sat2map.scan, sat2map.EXPECTS, sat2map.describe, read_picture
         ),
         "xyz": Layout(xyz.recognises, xyz.scan, xyz.EXPECTS, xyz.describe, read_picture),
+        "cropharvest": Layout(
+            monthly.recognises_cropharvest,
+            monthly.scan_cropharvest,
+            monthly.EXPECTS_CROPHARVEST,
+            monthly.describe_cropharvest,
+            monthly.read_cropharvest,
+        ),
+        "worldcereal": Layout(
+            monthly.recognises_worldcereal,
+            monthly.scan_worldcereal,
+            monthly.EXPECTS_WORLDCEREAL,
+            monthly.describe_worldcereal,
+            monthly.read_worldcereal,
+        ),
         FOLDER: Layout(
             folder.recognises, folder.scan, folder.EXPECTS, folder.describe, accepts=folder.accepts
         ),
