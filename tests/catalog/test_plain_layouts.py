@@ -16,6 +16,7 @@ from eo_contrast.catalog.table import read_catalogue
 from eo_contrast.catalog.verify import verify_table
 from eo_contrast.catalog.views import read_view
 from eo_contrast.errors import InputError
+from eo_contrast.synth.sat2map import Sat2mapPlan, write_sat2map
 
 
 def rows_of(path):
@@ -39,6 +40,19 @@ def test_photo_and_map_of_a_file_are_halves_of_one_place(tmp_path):
     number = rows["sat2map/test/7/rgb"]
     assert number["geometry"] is None and number["split"] == "test"
     assert verify_table(read_catalogue(tmp_path / "c.parquet")) == []
+
+
+def test_what_synth_sat2map_writes_is_read_pixel_by_pixel(tmp_path):
+    plan = Sat2mapPlan(pairs=3, size=32, seed=1, scene_size=32, ground_resolution=4.0)
+    write_sat2map(tmp_path / "root", plan, lambda _done, _what="": None)
+    told = ingest(tmp_path / "root", tmp_path / "c.parquet")
+    assert told["layout"] == "sat2map" and told["skipped"] == []
+    assert told["rows"] == 2 * (plan.pairs + plan.test_pairs)
+    for row in rows_of(tmp_path / "c.parquet").values():
+        whole = np.moveaxis(np.asarray(Image.open(row["href"])), -1, 0)
+        half = whole[:, :, :32] if row["product"] == "rgb" else whole[:, :, 32:]
+        np.testing.assert_allclose(read_view(row).values * 255, half, atol=1e-3)
+        assert row["split"] in ("train", "test")
 
 
 def test_folders_a_and_b_pair_by_name(tmp_path):
