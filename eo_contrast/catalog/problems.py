@@ -13,7 +13,8 @@ class Problem:
 
     Attributes:
         kind: missing-file, changed-file, file-in-two-rows, bands, pair, place-in-two-splits,
-            overlap-of-splits; by pixels: linear-power, offset or label.
+            overlap-of-splits; by pixels: linear-power, offset,
+            label or registration.
         message: what, where, in one line.
         rows: ids of up to ``MOST_ROWS`` images that it is about.
     """

@@ -115,9 +115,15 @@ def split(
 
 @command.command(name="verify")
 @click.argument("catalogue", type=click.Path(path_type=Path))
+@click.option(
+    "--registration", is_flag=True, help="Also match radar and optics of some places, by pixels."
+)
 @output_options
-def verify(catalogue: Path, *, output: Output) -> None:
+def verify(catalogue: Path, *, registration: bool, output: Output) -> None:
     """Look for missing files, wrong bands, pairs that do not overlap, and splits that leak.
+
+    Pixels of a few images are looked at too: power that is called decibel, counts with an offset,
+    labels outside of the legend.
 
     Exit code 1 when something is wrong.
 
@@ -130,7 +136,12 @@ def verify(catalogue: Path, *, output: Output) -> None:
     from eo_contrast.catalog.table import read_catalogue
     from eo_contrast.catalog.verify import verify_table
 
-    problems = verify_table(read_catalogue(catalogue))
+    table = read_catalogue(catalogue)
+    problems = verify_table(table)
+    if registration:
+        from eo_contrast.catalog.alignment import misregistered
+
+        problems += misregistered(table.to_pylist())
     output.emit({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
     for problem in problems:
         output.show(f"{problem.kind}: {problem.message}")

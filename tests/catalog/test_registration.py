@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.transform import Affine
 
+from eo_contrast.catalog.alignment import misregistered
 from eo_contrast.catalog.grids import grid_of
 from eo_contrast.catalog.ingest import ingest
 from eo_contrast.catalog.registration import BINS, mutual_information, shift_between
@@ -109,3 +114,23 @@ def test_real_pairs_that_are_aligned_are_found_so(shared, place):
     found = shift_between(band("S2L2A", 4), band("S1RTC", 1))
     assert max(abs(found.rows), abs(found.columns)) <= 1
     assert found.certain
+
+
+def test_a_radar_archive_put_off_its_place_is_found_and_a_true_one_is_not(archive):
+    assert list(misregistered(archive)) == []
+    five = [row for row in archive if row["place_id"].endswith("0000005")]
+    radar = next(row for row in five if row["sensor"] == "s1")
+    for name in radar["files"]:
+        path = Path(radar["href"], name)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.transform = dataset.transform @ Affine.translation(4, -3)
+    [problem] = misregistered(five)
+    assert problem.kind == "registration"
+    assert "3 pixels down, -4 right" in problem.message
+
+
+def test_the_real_place_that_is_off_is_found(shared, tmp_path):
+    ingest(shared / "data/s1s2/ssl4eo-s12-v1", tmp_path / "c.parquet")
+    rows = read_catalogue(tmp_path / "c.parquet").to_pylist()
+    [problem] = misregistered(rows)
+    assert "ssl4eo-v1/0000200" in problem.message
