@@ -35,9 +35,9 @@ def fast_generator(
 
     In bfloat16 a tile's result is the same to the byte however many threads compute it and
     whatever is in the batch with it, on processors with AMX; others' kernels (AVX-512 BF16) are
-    chosen by shape and threads and promise nothing. In float32 the library's own choices forbid the promise
-    in two cases: nets with transposed convolutions (``antialias_up`` off), and tiles whose
-    map at a quarter of their size holds 20,480 values or less (32 pixels at a width of 64).
+    chosen by shape and threads and promise nothing. In float32 the library's own choices forbid
+    the promise in two cases: nets with transposed convolutions (``antialias_up`` off), and tiles
+    whose map at a quarter of their size holds 20,480 values or less (32 pixels at a width of 64).
 
     Args:
         net: in float32, left as it was; the device it lies on is where tiles are to come.
