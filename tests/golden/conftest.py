@@ -16,3 +16,8 @@ from conformance import Golden
 @pytest.fixture(scope="session")
 def golden(shared: Path) -> Callable[[str], Golden]:
     return lambda name: Golden(shared / "golden" / "translation" / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def pretraining(shared: Path) -> Callable[[str], Golden]:
+    return lambda name: Golden(shared / "golden" / "pretraining" / f"{name}.npz")
