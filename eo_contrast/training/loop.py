@@ -47,6 +47,17 @@ def launch(device: str, precision: str) -> Fabric:
     return fabric
 
 
+def part(fabric: Fabric) -> None:
+    """End the connection of a run's processes, when all of them have come here.
+
+    Left to the interpreter's end, its threads are now and then ended while they run, and a process
+    aborts with its work done.
+    """
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def average_gradients(fabric: Fabric, nets: Iterable[nn.Module]) -> None:
     """Replace each gradient by its mean over all processes.
 

@@ -25,7 +25,7 @@ from eo_contrast.training.card import MODEL_FILE, Card, save_model
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
-from eo_contrast.training.loop import launch
+from eo_contrast.training.loop import launch, part
 from eo_contrast.training.schedule import total_steps
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.trainer import Training, start_training, train
@@ -104,6 +104,7 @@ def train_translator(
         if fabric.is_global_zero:
             card = _card(config, pairs, palette, zoom, training.step)
             save_model(training.averaged, card, run / MODEL_FILE)
+    part(fabric)
     return {
         "run": str(run),
         "steps": training.step,
