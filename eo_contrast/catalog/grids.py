@@ -62,15 +62,14 @@ def part_under(onto: Grid, whole: Grid) -> tuple[int, int, int, int]:
     With a margin for what resampling looks at; at least one pixel.
     """
     if onto.crs is None or whole.crs is None:
-        corners = [(0.0, 0.0), (float(onto.width), float(onto.height))]
+        columns, rows = np.array([0.0, onto.width]), np.array([0.0, onto.height])
     else:
-        box = outline_of(onto)
+        x, y = outline_of(onto)
         if onto.crs != whole.crs:
-            box = tuple(np.array(each) for each in warp_points(onto.crs, whole.crs, *box))
-        corners = [~whole.transform @ (float(x), float(y)) for x, y in zip(*box, strict=True)]
-    columns, rows = zip(*corners, strict=True)
-    left, right = clipped(min(columns), max(columns), onto.width, whole.width)
-    top, bottom = clipped(min(rows), max(rows), onto.height, whole.height)
+            x, y = (np.array(each) for each in warp_points(onto.crs, whole.crs, x, y))
+        columns, rows = (np.asarray(each) for each in ~whole.transform @ (x, y))
+    left, right = clipped(columns.min(), columns.max(), onto.width, whole.width)
+    top, bottom = clipped(rows.min(), rows.max(), onto.height, whole.height)
     return top, bottom, left, right
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
@@ -64,8 +65,10 @@ def read_view(row: Row, *, grid: Grid | None = None, bands: Sequence[str] | None
         raise InputError(f"{row['id']}: {error}") from error
     onto = grid if grid is not None else grid_of(row)
     nearest = row["product"] == "label"
-    stored = LAYOUTS[row["layout"]].read(row, places, onto)
-    values = np.stack([_on_grid(part, onto, nearest=nearest) for part in stored])
+    # One for all files of an image: each open would make and undo one of its own.
+    with rasterio.Env():
+        stored = LAYOUTS[row["layout"]].read(row, places, onto)
+        values = np.stack([_on_grid(part, onto, nearest=nearest) for part in stored])
     valid: NDArray[np.bool_] = np.all(np.isfinite(values), axis=0)
     filled = np.where(valid, values, 0)
     return View(wanted, filled.astype(CLASSES) if nearest else filled, valid)
