@@ -230,3 +230,18 @@ def test_a_place_that_is_not_there_is_told_with_one_that_is(root):
     place = read_catalogue(root / "c.parquet").column("place_id")[0].as_py()
     with pytest.raises(InputError, match="has no rgb, but s1-grd s2-l1c s2-l2a"):
         open_place(root / "c.parquet", place, products=["rgb"])
+
+
+def test_processes_read_zarr_files_that_this_one_has_open(tmp_path):
+    plan = ArchivePlan(places=3, dates=1, size=32)
+    write_archive(tmp_path / "a", "ssl4eo-v1.1", plan, lambda *_: None)
+    ingest(tmp_path / "a", tmp_path / "c.parquet")
+    draw = Draw((Slot("optical", "s2-l1c"), Slot("radar", "s1-grd")), batch_size=2, crop=16)
+    here, there = (
+        list(place_batches(tmp_path / "c.parquet", draw, 0, 3, workers=workers))
+        for workers in (0, 2)
+    )
+    assert len(here) == len(there) == 3
+    for one, other in zip(here, there, strict=True):
+        assert one.places == other.places
+        assert all(torch.equal(one.counts[name], other.counts[name]) for name in one.counts)

@@ -71,9 +71,8 @@ def describe(image: Image) -> Described | Skipped:
     """
     first = image.files[0]
     for path in image.files:
-        control = _control(path)
         _tables(path)
-    control = _control(first)
+    control, *_ = [_control(path) for path in image.files]
     if len(control.points) < 4:
         return Skipped(first, f"has {len(control.points)} control points; 4 are needed to place it")
     longitudes, latitudes = warp_points(
