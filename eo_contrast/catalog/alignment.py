@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eo_contrast.catalog.grids import Grid, Row, finest_grid
 from eo_contrast.catalog.problems import Problem
 from eo_contrast.catalog.registration import Shift, shift_between
+from eo_contrast.catalog.sampling import evenly
 from eo_contrast.catalog.views import read_view
 from eo_contrast.errors import EoContrastError
 
@@ -37,8 +38,8 @@ def misregistered(rows: Sequence[Row], *, most: int = PLACES) -> Iterator[Proble
     both = sorted(name for name, images in places.items() if len(images) == 2)
     if not both:
         return
-    for number in np.unique(np.linspace(0, len(both) - 1, most).round().astype(int)):
-        images = places[both[number]]
+    for place in evenly(both, most):
+        images = places[place]
         try:
             shifts = list(_shifts(images["s1"], images["s2"]))
         except (EoContrastError, ValueError):
@@ -47,7 +48,7 @@ def misregistered(rows: Sequence[Row], *, most: int = PLACES) -> Iterator[Proble
         if agreed is not None and max(map(abs, agreed)) >= TOLERANCE:
             down, right = agreed
             message = (
-                f"{both[number]}: radar matches optics best {down} pixels down, {right} right of "
+                f"{place}: radar matches optics best {down} pixels down, {right} right of "
                 "where its georeference puts it"
             )
             yield Problem("registration", message, (images["s2"]["id"], images["s1"]["id"]))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from eo_contrast.catalog.grids import Row
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import FOLDER, find_layout
 from eo_contrast.catalog.layouts.folder import FolderRules
 from eo_contrast.catalog.layouts.folder import scan as scan_folder
-from eo_contrast.catalog.sampling import look_at_pixels
+from eo_contrast.catalog.sampling import evenly, look_at_pixels
 from eo_contrast.catalog.scan import THREADS, Known, Stamp, scan_images
 from eo_contrast.catalog.table import as_table, joined, read_catalogue, write_catalogue
 from eo_contrast.errors import InputError
@@ -76,7 +76,7 @@ def ingest(
         if not rows and before is None:
             raise InputError(f"{root}: no image of {name} can be used{_first(skipped)}")
         table = as_table(rows)
-        warnings = _warnings(table.to_pylist())
+        warnings = _warnings(table)
         if before is not None:
             table = joined(before, table)
         write_catalogue(out, table)
@@ -91,22 +91,32 @@ def ingest(
     }
 
 
-def _warnings(rows: Sequence[Row]) -> list[str]:
-    return [
-        *mixed_baselines(rows),
-        *(each.message for each in look_at_pixels(rows, most=LOOKED_AT)),
-    ]
+def _warnings(table: pa.Table) -> list[str]:
+    pixels = look_at_pixels(_some_of_each_kind(table).to_pylist(), most=LOOKED_AT)
+    return [*mixed_baselines(table), *(each.message for each in pixels)]
 
 
-def mixed_baselines(rows: Sequence[Row]) -> Iterator[str]:
+def _some_of_each_kind(table: pa.Table) -> pa.Table:
+    """``LOOKED_AT`` rows of each layout and product, evenly chosen."""
+    kinds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    columns = (table.column(name).to_pylist() for name in ("layout", "product"))
+    for number, kind in enumerate(zip(*columns, strict=True)):
+        kinds[kind].append(number)
+    return table.take(
+        sorted(number for rows in kinds.values() for number in evenly(rows, LOOKED_AT))
+    )
+
+
+def mixed_baselines(table: pa.Table) -> Iterator[str]:
     """Says where images with and without the counts of baseline 04.00 stand side by side."""
-    offsets: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
-    for row in rows:
-        if row["sensor"] == "s2":
-            offsets[row["layout"], row["product"]][row["offset"]] += 1
-    for (layout, product), counts in offsets.items():
+    optical = table.filter(pc.equal(table.column("sensor"), "s2"))
+    counted = optical.group_by(["layout", "product", "offset"]).aggregate([("id", "count")])
+    offsets: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+    for row in counted.to_pylist():
+        offsets[row["layout"], row["product"]].append((row["offset"], row["id_count"]))
+    for (layout, product), counts in sorted(offsets.items()):
         if len(counts) > 1:
-            parts = ", ".join(f"{n} with {offset:g}" for offset, n in sorted(counts.items()))
+            parts = ", ".join(f"{n} with {offset:g}" for offset, n in sorted(counts))
             yield (
                 f"{layout}: {product} of several processing baselines; added to their counts on "
                 f"reading: {parts}"

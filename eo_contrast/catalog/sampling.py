@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from eo_contrast.catalog.grids import Grid, Row, grid_of
 from eo_contrast.catalog.problems import MOST_ROWS, Problem
 from eo_contrast.catalog.views import View, read_view
 from eo_contrast.errors import EoContrastError
+
+Thing = TypeVar("Thing")
 
 A_KIND = 8
 """Images of each layout and product that are looked at, evenly chosen."""
@@ -59,9 +62,8 @@ def look_at_pixels(rows: Sequence[Row], *, most: int = A_KIND) -> Iterator[Probl
         kinds[row["layout"], row["product"]].append(row)
     for (layout, product), images in kinds.items():
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
-        chosen = np.unique(np.linspace(0, len(images) - 1, most).round().astype(int))
-        for number in chosen:
-            row = images[number]
+        chosen = evenly(images, most)
+        for row in chosen:
             try:
                 view = read_view(row, grid=_middle(row))
             except EoContrastError:
@@ -71,6 +73,12 @@ def look_at_pixels(rows: Sequence[Row], *, most: int = A_KIND) -> Iterator[Probl
         for (kind, message), ids in found.items():
             text = f"{layout}: {len(ids)} of {len(chosen)} images of {product} looked at: {message}"
             yield Problem(kind, text, tuple(ids[:MOST_ROWS]))
+
+
+def evenly(things: Sequence[Thing], most: int) -> list[Thing]:
+    """At most ``most`` of some things, evenly chosen, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(things) - 1, most).round().astype(int))
+    return [things[place] for place in places.tolist()]
 
 
 def _middle(row: Row) -> Grid:
