@@ -92,6 +92,8 @@ def ingest(
 
 
 def _warnings(table: pa.Table) -> list[str]:
+    if not table.num_rows:
+        return []
     pixels = look_at_pixels(_some_of_each_kind(table).to_pylist(), most=LOOKED_AT)
     return [*mixed_baselines(table), *(each.message for each in pixels)]
 
