@@ -20,12 +20,12 @@ class Cluster:
     Attributes:
         client: of dask.distributed.
         workers: how many there are, 1 or more.
-        library: the module ``distributed``.
+        dask: the module ``distributed``.
     """
 
     client: Any
     workers: int
-    library: Any
+    dask: Any
 
 
 @contextmanager

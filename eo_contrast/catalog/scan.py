@@ -82,7 +82,7 @@ def _on_cluster(
 ) -> Iterator[list[Result]]:
     """Results in the order of the batches, a few of which a worker has at a time."""
     waiting: deque[Any] = deque()
-    lost = (cluster.library.KilledWorker, cluster.library.CancelledError)
+    lost = (cluster.dask.KilledWorker, cluster.dask.CancelledError)
     try:
         for batch in batches:
             task = cluster.client.submit(read, batch, _of(batch, known), pure=False, retries=3)

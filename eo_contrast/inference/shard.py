@@ -184,9 +184,9 @@ def on_cluster(
             cluster.client.submit(make_run, build, run, folder, pure=False, retries=3)
             for run in runs_of(pieces, cluster.workers)
         ]
-        lost = (cluster.library.KilledWorker, cluster.library.CancelledError)
+        lost = (cluster.dask.KilledWorker, cluster.dask.CancelledError)
         try:
-            _gather(cluster.library.as_completed(tasks), tally, advance)
+            _gather(cluster.dask.as_completed(tasks), tally, advance)
         except lost as error:
             raise WorldError(
                 f"--scheduler {address}: its workers were lost ({error}); give --resume to go on"
