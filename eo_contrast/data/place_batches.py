@@ -53,6 +53,9 @@ class Draw:
         seed: of the whole run, >= 0.
         split: the split taken; None: all places.
         rank, world_size: this process among those that share a step.
+        repeat_dates: each slot number's date is drawn by itself, so that two may be one.
+        whole_epochs: what is left of an epoch when no whole step fits is left out, so that no
+            place is twice in a step; else the next epoch fills it up.
     """
 
     slots: tuple[Slot, ...]
@@ -62,6 +65,8 @@ class Draw:
     split: str | None = None
     rank: int = 0
     world_size: int = 1
+    repeat_dates: bool = False
+    whole_epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,14 @@ class PlaceBatch:
         counts: by slot, whole numbers (N, bands, rows, columns) as the layer's storage has them.
         layers: by slot, what the counts mean.
         places: number of each place in the source.
+        samples: number of each sample, counted over the whole run.
         dates: by slot, which of its place's images each is.
     """
 
     counts: Mapping[str, torch.Tensor]
     layers: Mapping[str, Layer]
     places: tuple[int, ...]
+    samples: tuple[int, ...]
     dates: Mapping[str, tuple[int, ...]]
 
     def values(
@@ -97,14 +104,14 @@ class PlaceBatch:
 def place_batch_at(source: PlaceSource, draw: Draw, step: int) -> PlaceBatch:
     """The views that process ``draw.rank`` sees at ``step``, counted from 0.
 
-    Places are visited in a new random order every epoch, each once; samples are numbered
-    through, so the last batch of an epoch is filled from the next one.
+    Places are visited in a new random order every epoch, each once. Samples are numbered through.
 
-    Raises: InputError: no place has all the products in the split, or the crop is too large.
+    Raises: InputError: no place has all the products in the split, the crop is too large, or
+        whole epochs are wanted of fewer places than a step takes.
     """
     side = _side(source, draw)
-    usable = _usable(source, draw.split, tuple(slot.product for slot in draw.slots))
-    first = (step * draw.world_size + draw.rank) * draw.batch_size
+    usable = usable_places(source, draw.split, tuple(slot.product for slot in draw.slots))
+    first = _first_sample(draw, step, len(usable))
     batch = {
         slot.name: np.empty(
             (draw.batch_size, len(source.layers[slot.product].bands), side, side),
@@ -112,7 +119,7 @@ def place_batch_at(source: PlaceSource, draw: Draw, step: int) -> PlaceBatch:
         )
         for slot in draw.slots
     }
-    places, dates = [], []
+    places, samples, dates = [], [], []
     for index in range(draw.batch_size):
         sample = _sample(source, draw, usable, first + index, side)
         for slot, date in zip(draw.slots, sample.dates, strict=True):
@@ -120,12 +127,14 @@ def place_batch_at(source: PlaceSource, draw: Draw, step: int) -> PlaceBatch:
                 sample.place, slot.product, date, sample.top, sample.left, side
             )
         places.append(sample.place)
+        samples.append(first + index)
         dates.append(sample.dates)
     by_slot = zip(*dates, strict=True)
     return PlaceBatch(
         counts={name: torch.from_numpy(counts) for name, counts in batch.items()},
         layers={slot.name: source.layers[slot.product] for slot in draw.slots},
         places=tuple(places),
+        samples=tuple(samples),
         dates=dict(zip(batch, by_slot, strict=True)),
     )
 
@@ -183,18 +192,33 @@ def _sample(
     generator = sample_generator(draw.seed, number)
     top, left = (int(each) for each in generator.integers(source.size - side + 1, size=2))
     counts = [source.dates(place, slot.product) for slot in draw.slots]
-    return _Sample(place, _dates(draw.slots, counts, generator), top, left)
+    return _Sample(place, _dates(draw, counts, generator), top, left)
+
+
+def _first_sample(draw: Draw, step: int, places: int) -> int:
+    """The number of a process's first sample in a step."""
+    together = draw.world_size * draw.batch_size
+    if not draw.whole_epochs:
+        return step * together + draw.rank * draw.batch_size
+    if together > places:
+        raise InputError(f"batch of {together} places: there are {places}; give a smaller batch")
+    epoch, step_of_epoch = divmod(step, places // together)
+    return epoch * places + step_of_epoch * together + draw.rank * draw.batch_size
 
 
 def _dates(
-    slots: Sequence[Slot], counts: Sequence[int], generator: np.random.Generator
+    draw: Draw, counts: Sequence[int], generator: np.random.Generator
 ) -> tuple[int, ...]:
     """An image for each slot, of products that may have different numbers of them."""
     most = max(counts)
-    order = generator.permutation(most)
+    if draw.repeat_dates:
+        last = max(slot.date for slot in draw.slots)
+        order = generator.integers(most, size=last + 1)
+    else:
+        order = generator.permutation(most)
     return tuple(
-        int(order[slot.date % most]) * count // most
-        for slot, count in zip(slots, counts, strict=True)
+        int(order[slot.date % len(order)]) * count // most
+        for slot, count in zip(draw.slots, counts, strict=True)
     )
 
 
@@ -211,7 +235,13 @@ def _side(source: PlaceSource, draw: Draw) -> int:
 
 
 @lru_cache(maxsize=8)
-def _usable(source: PlaceSource, split: str | None, products: tuple[str, ...]) -> NDArray[np.int64]:
+def usable_places(
+    source: PlaceSource, split: str | None, products: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """Numbers of the places of a split (None: of all) that have images of every product.
+
+    Raises: InputError: there is none.
+    """
     found = [
         number
         for number, own in enumerate(source.splits)

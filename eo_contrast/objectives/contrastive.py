@@ -45,6 +45,7 @@ def info_nce(
     own_negatives: Tensor | None = None,
     *,
     temperature: float,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Mean of -log softmax of each query's similarities to its key and the negatives, at its key.
 
@@ -55,14 +56,16 @@ def info_nce(
         negatives: (K, D) for all queries alike, as a queue holds them, taken as unit vectors.
         own_negatives: (N, M, D) of each query, taken as unit vectors.
         temperature: tau, > 0.
+        counted: (N, K + M) which negatives count for which query; None: all.
 
     Returns: a scalar >= 0; about ln(1 + K + M) for vectors that say nothing.
     Raises: ValueError: shapes differ, or there is no negative.
     """
-    return F.cross_entropy(
-        logits_of_positive(query, key, negatives, own_negatives) / temperature,
-        torch.zeros(len(query), dtype=torch.long, device=query.device),
-    )
+    logits = logits_of_positive(query, key, negatives, own_negatives) / temperature
+    if counted is not None:
+        own = torch.ones_like(counted[:, :1])
+        logits = logits.masked_fill(~torch.cat([own, counted], dim=1), -torch.inf)
+    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 
 def logits_of_positive(

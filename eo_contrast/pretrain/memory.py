@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,23 @@ class Queue:
     Attributes:
         keys: (K, D) unit vectors.
         place: row that the next key takes.
+        ids: (K,) number of the place that each key is of; -1: of none.
     """
 
     keys: Tensor
     place: int = 0
+    ids: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.keys):
+            self.ids = torch.full((len(self.keys),), -1, device=self.keys.device)
 
     @torch.no_grad()
-    def push(self, keys: Tensor) -> None:
+    def push(self, keys: Tensor, ids: Tensor | None = None) -> None:
         """Put unit vectors (N, D) in the place of the oldest ones, around the end.
+
+        Args:
+            ids: (N,) of the places; None: not known.
 
         Raises: ValueError: more keys than the queue holds: some would never be negatives.
         """
@@ -34,6 +43,7 @@ class Queue:
         rows = (torch.arange(count, device=self.keys.device) + self.place) % size
         # A new tensor: what the step's graph holds of the old one must not change.
         self.keys = self.keys.index_copy(0, rows, keys.detach().to(self.keys.dtype))
+        self.ids = self.ids.index_copy(0, rows, torch.full_like(rows, -1) if ids is None else ids)
         self.place = (self.place + count) % size
 
 

@@ -67,28 +67,3 @@ def rank_me(vectors: Tensor) -> Tensor:
     shares = values / values.sum() + RANK_EPS
     entropy: Tensor = -(shares * shares.log()).sum()
     return entropy.exp()
-
-
-def nearest_neighbours(
-    queries: Tensor,
-    bank: Tensor,
-    labels: Tensor,
-    *,
-    classes: int,
-    neighbours: int = 20,
-    temperature: float = 0.07,
-) -> Tensor:
-    """Scores (N, classes): sums of e^(cos / tau) over each query's nearest vectors, by their class.
-
-    Wu et al. 2018, sec. 3.4.
-
-    Args:
-        queries, bank: (N, D) and (M, D), normalised here.
-        labels: (M,) 0 .. classes - 1.
-        neighbours: k, at most M count.
-        temperature: tau, > 0.
-    """
-    cosines = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
-    nearest, places = cosines.topk(min(neighbours, len(bank)), dim=1)
-    votes = F.one_hot(labels[places], classes).to(cosines.dtype)
-    return ((nearest / temperature).exp()[..., None] * votes).sum(1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,21 @@ from typing import Any
 import yaml
 from lightning_fabric import Fabric
 
-from eo_contrast.config import save_config
 from eo_contrast.data.ground_resolution import median_ground_resolution_m
 from eo_contrast.data.image_pairs import ImagePairs, find_image_pairs, keep_in_memory
 from eo_contrast.data.loader import epoch_length, zoom_of
 from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.evaluate.folders import fitting_palette
 from eo_contrast.evaluate.map_agreement import Palette, load_palette
-from eo_contrast.files import refuse_existing, refuse_strangers
+from eo_contrast.files import refuse_existing
 from eo_contrast.training.card import MODEL_FILE, Card, save_model
-from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
-from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
-from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
 from eo_contrast.training.loop import launch, part
+from eo_contrast.training.run_folder import (
+    checkpoint_of,
+    lay_out,
+    no_trace_of_unreadable,
+    run_log,
+)
 from eo_contrast.training.schedule import total_steps
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.trainer import Training, start_training, train
@@ -77,7 +78,7 @@ def train_translator(
     steps_per_epoch = max(epoch_length(pairs) // data.batch_size, 1)
     with disk_errors_named(run):
         if fabric.is_global_zero:
-            _lay_out(run, config, resume=options.resume)
+            lay_out(run, config, resume=options.resume)
         fabric.barrier()
         watch = Watch(
             pairs=watched if fabric.is_global_zero else None,
@@ -88,8 +89,8 @@ def train_translator(
             say=options.say,
             zoom=zoom,
         )
-        log = _log(run, checkpoint, fabric)
-        with _no_trace_of_unreadable_tiles(run, fabric), closing(log):
+        log = run_log(run, checkpoint, fabric)
+        with no_trace_of_unreadable(run, fabric), closing(log):
             losses = train(
                 training,
                 pairs,
@@ -111,26 +112,6 @@ def train_translator(
         "seconds": round(time.monotonic() - start, 3),
         "losses": losses,
     }
-
-
-@contextmanager
-def _no_trace_of_unreadable_tiles(run: Path, fabric: Fabric) -> Iterator[None]:
-    """A tile that cannot be read, met before anything was saved, leaves no run folder."""
-    try:
-        yield
-    except InputError:
-        if fabric.is_global_zero and not (run / CHECKPOINT_FILE).exists():
-            shutil.rmtree(run)
-        raise
-
-
-def _log(run: Path, checkpoint: dict[str, Any], fabric: Fabric) -> RunLog:
-    return RunLog(
-        run,
-        metrics_bytes=int(checkpoint.get("metrics_bytes", 0)),
-        step=int(checkpoint.get("step", 0)),
-        writes=fabric.is_global_zero,
-    )
 
 
 def _built(config: TranslatorConfig, fabric: Fabric) -> Training:
@@ -163,33 +144,9 @@ def _check_processes(config: TranslatorConfig, fabric: Fabric) -> None:
 
 
 def _restore(training: Training, run: Path) -> dict[str, Any]:
-    checkpoint = load_checkpoint(run / CHECKPOINT_FILE)
-    now, then = training.config.model_dump(mode="json"), checkpoint["config"]
-    changed = sorted(key for key in now if now[key] != then.get(key))
-    if changed:
-        raise InputError(
-            f"{run}: the checkpoint was made with another {', '.join(changed)}; "
-            f"resume with {run / CONFIG_FILE}, or start anew elsewhere"
-        )
+    checkpoint = checkpoint_of(run, training.config)
     training.restore(checkpoint)
     return checkpoint
-
-
-def _lay_out(run: Path, config: TranslatorConfig, *, resume: bool) -> None:
-    if run.exists() and not resume:
-        _clear(run)
-    (run / "samples").mkdir(parents=True, exist_ok=True)
-    save_config(config, run / CONFIG_FILE)
-
-
-def _clear(run: Path) -> None:
-    refuse_strangers(run, _belongs_to_a_run, "no training run")
-    shutil.rmtree(run)
-
-
-def _belongs_to_a_run(name: str) -> bool:
-    made = {CONFIG_FILE, MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE, TIMINGS_FILE}
-    return name in made | {REPORT_FILE, "samples"} or name.startswith("events.")
 
 
 def _card(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conformance import assert_conforms
 
+from eo_contrast.evaluate.neighbours import nearest_neighbours
 from eo_contrast.pretrain import monitor
 
 
@@ -26,7 +27,7 @@ def test_alignment_uniformity_rank_and_spread(pretraining):
 @pytest.mark.parametrize("neighbours", [1, 5, 20])
 def test_nearest_neighbours(pretraining, neighbours):
     data = pretraining("knn")
-    scores = monitor.nearest_neighbours(
+    scores = nearest_neighbours(
         data["query"],
         data["bank"],
         data["bank_labels"],

@@ -1,0 +1,71 @@
+"""Features of places by a frozen encoder: what kNN, probes and searches look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eo_contrast.bands import positions
+from eo_contrast.data.place_sources import PlaceSource
+from eo_contrast.data.sensors import SensorInput, standardised
+from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders
+
+
+@torch.no_grad()
+def place_features(
+    net: SensorEncoders,
+    card: EncoderCard,
+    source: PlaceSource,
+    places: Sequence[int],
+    *,
+    sensors: Sequence[str] | None = None,
+    batch_size: int = 64,
+) -> Tensor:
+    """Features (N, widths of the sensors in a row) of the first date of each place, on the CPU.
+
+    The middle square of the card's size is looked at, or the whole place where it is smaller. The
+    nets are taken as they are: put them in evaluation mode.
+
+    Args:
+        sensors: names as the card has them; None: all.
+    """
+    rows = []
+    for start in range(0, len(places), batch_size):
+        part = places[start : start + batch_size]
+        rows.append(
+            torch.cat(
+                [
+                    net(name, images_of(source, card.sensors[name], part, card.size, net)).cpu()
+                    for name in sensors or card.sensors
+                ],
+                dim=1,
+            )
+        )
+    return torch.cat(rows)
+
+
+def images_of(
+    source: PlaceSource,
+    sensor: SensorInput,
+    places: Sequence[int],
+    size: int,
+    net: torch.nn.Module,
+    *,
+    date: int = 0,
+) -> Tensor:
+    """Middles of places (N, bands, S, S) as a sensor's encoder eats them, on the net's device."""
+    device = next(net.parameters()).device
+    layer = source.layers[sensor.product]
+    side = min(size, source.size)
+    begin = (source.size - side) // 2
+    counts = np.stack(
+        [source.crop(int(place), sensor.product, date, begin, begin, side) for place in places]
+    )
+    chosen = positions(layer.bands, sensor.bands)
+    stored = torch.from_numpy(np.ascontiguousarray(counts[:, chosen])).to(device)
+    valid = stored != layer.storage.nodata
+    values = (stored.float() * layer.storage.scale).masked_fill_(~valid, 0)
+    return standardised(values, valid, sensor)
