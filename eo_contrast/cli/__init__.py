@@ -35,6 +35,7 @@ COMMANDS = {
     "synth": Entry("synth", "Write a synthetic landscape as a training archive."),
     "ingest": Entry("ingest", "List an archive's images in a catalogue."),
     "catalog": Entry("catalog", "Look at a catalogue of images."),
+    "pretrain": Entry("pretrain", "Pretrain an encoder without labels."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),

@@ -51,8 +51,9 @@ class PretrainOptimizer(Config):
         None, gt=0, description="of parameters of one dimension; None: the same"
     )
     lr_batch: int | None = Field(
-        None, ge=1, description="the rate grows in proportion to batch_size / this; None: fixed"
+        None, ge=1, description="the rate grows with batch_size / this; None: it is fixed"
     )
+    lr_growth: Literal["linear", "sqrt"] = "linear"
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd and lars")
     betas: tuple[float, float] = Field((0.9, 0.999), description="of adam and adamw")
     weight_decay: float = Field(1e-4, ge=0)
@@ -61,7 +62,10 @@ class PretrainOptimizer(Config):
 
     def rate(self, batch_size: int) -> float:
         """The learning rate of weights at this batch size."""
-        return self.lr * (batch_size / self.lr_batch if self.lr_batch else 1)
+        if self.lr_batch is None:
+            return self.lr
+        share = batch_size / self.lr_batch
+        return self.lr * (share if self.lr_growth == "linear" else math.sqrt(share))
 
 
 class PretrainSchedule(Config):
@@ -101,7 +105,7 @@ class PretrainConfig(Config):
     method: str = Field("", description="what the graph is called in reports")
     seed: int = Field(0, ge=0)
     graph: Graph
-    augment: dict[str, AugmentConfig] = {}
+    augment: dict[str, AugmentConfig] = Field({}, description="by name, for views")
     encoder: EncoderConfig = EncoderConfig()
     keep_head_layers: int = Field(
         0, ge=0, description="layers of the projector that are kept for fine-tuning"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from eo_contrast.pretrain.graph import OF_BANKS, Graph
 from eo_contrast.pretrain.memory import Bank, Queue, follow, momentum_at, new_bank, new_queue
-from eo_contrast.pretrain.nets import GraphNets, seen_by
+from eo_contrast.pretrain.nets import GraphNets
 from eo_contrast.pretrain.spaces import Remembered, Seen, after_step, chance, space_loss
 from eo_contrast.training.determinism import generator_for
 from eo_contrast.training.gather import gathered
@@ -41,7 +41,7 @@ class ViewBatch:
     """The views of one process's places at one step.
 
     Attributes:
-        images: by view, (n, bands, H, W) as its encoder eats them.
+        images: by view whose pixels are its own, (n, bands, H, W) as its encoder eats them.
         places: (n,) numbers.
         drawn: by view, (n,) which of its place's images it is.
         products: by view.
@@ -86,8 +86,9 @@ def features_of(
         chunk: encode so many rows at a time and without gradient; norms then see a chunk each.
     """
     features = {}
-    for view, own in images.items():
-        trunks, sensor = seen_by(nets, graph, view), graph.sensor_of(view)
+    for view in graph.views:
+        own = images[graph.pixels_of(view)]
+        trunks, sensor = nets.seer(graph.views[view].encoder), graph.sensor_of(view)
         learns = graph.views[view].encoder == "online" and chunk is None
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
             parts = [trunks.encode(sensor, part) for part in own.split(chunk or len(own))]
@@ -101,8 +102,10 @@ def space_inputs(
     """What a space sees of the whole batch: its views projected, predicted, gathered."""
     space, projector = graph.spaces[name], graph.projector_of(name)
     vectors, anchors = {}, {}
-    for view in space.pairs_of_views:
-        trunks, sensor = seen_by(nets, graph, view), graph.sensor_of(view)
+    wanted = set(space.pairs_of_views)
+    # In the graph's order: norms count their batches in it.
+    for view in (view for view in graph.views if view in wanted):
+        trunks, sensor = nets.seer(graph.views[view].encoder), graph.sensor_of(view)
         learns = graph.views[view].encoder == "online"
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
             projected = trunks.project(projector, sensor, features[view])
@@ -115,8 +118,8 @@ def space_inputs(
         vectors=vectors,
         anchors=anchors,
         places=gathered(batch.places),
-        images={view: gathered(batch.drawn[view]) for view in space.pairs_of_views},
-        products=batch.products,
+        images={view: gathered(batch.drawn[graph.pixels_of(view)]) for view in vectors},
+        products={view: batch.products[graph.pixels_of(view)] for view in vectors},
         classes=None if batch.classes is None else gathered(batch.classes),
     )
 
@@ -191,8 +194,8 @@ def remembered(
         banks=memory.banks.get(name),
         normalisers=memory.normalisers.get(name),
         drawn=drawn,
-        log_scale=nets.log_scales[name] if name in nets.log_scales else None,
-        prototypes=nets.prototypes[name] if name in nets.prototypes else None,
+        log_scale=nets.log_scales.get(name),
+        prototypes=nets.prototypes.get(name),
     )
 
 
@@ -241,8 +244,8 @@ def _backward_of_chunks(
     fabric: Fabric,
     chunk: int,
 ) -> None:
-    for view, own in images.items():
-        gradient = features[view].grad
+    for view, kept in features.items():
+        own, gradient = images[graph.pixels_of(view)], kept.grad
         if gradient is None:
             continue
         with _statistics_kept(nets.online):

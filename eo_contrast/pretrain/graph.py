@@ -60,6 +60,8 @@ class View(Config):
     date: int = Field(0, ge=0, description="slot; views of one slot are of one date")
     crop: str | None = Field(None, description="views of one crop share the window; None: own")
     augment: str | None = Field(None, description="name of an augmentation; None: as it is")
+    size: int | None = Field(None, ge=8, description="side in pixels; None: data.size")
+    of: str | None = Field(None, description="the very pixels of this view, for another encoder")
     encoder: Literal["online", "momentum"] = "online"
 
 
@@ -115,11 +117,11 @@ class Momentum(Config):
 class Graph(Config):
     """Sensors, views, spaces, and the heads between them."""
 
-    sensors: dict[str, Sensor] = {"image": Sensor()}
+    sensors: dict[str, Sensor] = Field({"image": Sensor()}, min_length=1)
     views: dict[str, View] = Field(min_length=1)
     spaces: dict[str, Space] = Field(min_length=1)
-    projectors: dict[str, ProjectorConfig] = {"default": ProjectorConfig()}
-    predictors: dict[str, ProjectorConfig] = {}
+    projectors: dict[str, ProjectorConfig] = Field({"default": ProjectorConfig()}, min_length=1)
+    predictors: dict[str, ProjectorConfig] = Field({}, description="by name, as projectors")
     momentum: Momentum = Momentum()
     shared_trunk: bool = Field(False, description="one encoder for all sensors")
     repeat_dates: bool = Field(False, description="dates are drawn with replacement")
@@ -130,6 +132,9 @@ class Graph(Config):
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         for name, view in self.views.items():
+            if view.of is not None:
+                _refuse_copy(name, view, self)
+                continue
             _known(view.sensor, self.sensors, f"views.{name}.sensor")
         for name, space in self.spaces.items():
             where = f"spaces.{name}"
@@ -139,19 +144,24 @@ class Graph(Config):
             if space.predictor is not None:
                 _known(space.predictor, self.predictors, f"{where}.predictor")
             _refuse_space(where, space)
-            _refuse_encoders(where, space, self)
             _refuse_sameness(where, space, self)
+            _refuse_encoders(where, space, self)
         _refuse_twinless(self)
         _refuse_unused(self)
         return self
 
+    def pixels_of(self, view: str) -> str:
+        """The name of the view whose pixels this one shows: its own, or another's."""
+        return self.views[view].of or view
+
     def sensor_of(self, view: str) -> str:
         """The name of a view's sensor."""
-        return self.views[view].sensor or next(iter(self.sensors))
+        return self.views[self.pixels_of(view)].sensor or next(iter(self.sensors))
 
     def crop_of(self, view: str) -> str:
         """The name of a view's crop; its own if it shares none."""
-        return self.views[view].crop or f"own:{view}"
+        shown = self.pixels_of(view)
+        return self.views[shown].crop or f"own:{shown}"
 
     def projector_of(self, space: str) -> str:
         """The name of a space's projector."""
@@ -218,9 +228,22 @@ def refuse_data(graph: Graph, places: int, dates: Mapping[str, int]) -> None:
             )
 
 
+def _refuse_copy(name: str, view: View, graph: Graph) -> None:
+    _known(view.of, graph.views, f"views.{name}.of")
+    original = graph.views[str(view.of)]
+    if original.of is not None or original.encoder == view.encoder:
+        raise ValueError(
+            f"views.{name} is of '{view.of}', which must be a view of its own, seen by the other "
+            "encoder"
+        )
+    if view.model_fields_set - {"of", "encoder"}:
+        extra = min(view.model_fields_set - {"of", "encoder"})
+        raise ValueError(f"views.{name} is of '{view.of}' and takes its {extra}; leave {extra} out")
+
+
 def _known(name: str | None, there: Mapping[str, object], where: str) -> None:
     if name is None:
-        if len(there) != 1:
+        if len(there) > 1:
             raise ValueError(f"{where} is not given, and there are {', '.join(there)}: name one")
         return
     if name not in there:
@@ -287,8 +310,8 @@ def _refuse_sameness(where: str, space: Space, graph: Graph) -> None:
             if space.objective in OF_BANKS:
                 continue
             raise ValueError(f"{where}: '{anchor}' is its own positive; there is nothing to learn")
-        one, other = graph.views[anchor], graph.views[positive]
-        same = (
+        one, other = (graph.views[graph.pixels_of(view)] for view in (anchor, positive))
+        same = graph.pixels_of(anchor) == graph.pixels_of(positive) or (
             graph.sensor_of(anchor) == graph.sensor_of(positive)
             and one.date == other.date
             and graph.crop_of(anchor) == graph.crop_of(positive)
@@ -316,7 +339,8 @@ def _refuse_twinless(graph: Graph) -> None:
 
 
 def _refuse_unused(graph: Graph) -> None:
-    used = {name for space in graph.spaces.values() for name in space.pairs_of_views}
+    named = {name for space in graph.spaces.values() for name in space.pairs_of_views}
+    used = named | {graph.pixels_of(name) for name in named}
     for kind, unused in (
         ("views", set(graph.views) - used),
         ("sensors", set(graph.sensors) - {graph.sensor_of(name) for name in graph.views}),

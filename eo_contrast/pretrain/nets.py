@@ -11,48 +11,33 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eo_contrast.data.sensors import SensorInput
-from eo_contrast.nets.encoders import Encoder, EncoderConfig, build_encoder
+from eo_contrast.nets.encoders import EncoderConfig, build_encoder
 from eo_contrast.nets.projectors import ProjectorConfig, build_projector
 from eo_contrast.pretrain.graph import Graph
 from eo_contrast.training.determinism import generator_for
+from eo_contrast.training.encoder_card import ALL_SENSORS
 
-ALL_SENSORS = "all"
 FIRST_LOG_SCALE = math.log(1 / 0.07)
 
 
 class Trunks(nn.Module):
-    """Encoders by sensor, or one for all, and the projectors behind them.
+    """Encoders and, behind them, projectors.
 
-    A projector is one for all sensors, or one a sensor where its configuration says so.
+    Attributes:
+        trunks: by sensor, or one under ``all``.
+        projectors: by name, for all sensors; or by ``name@sensor``.
     """
 
     def __init__(
-        self, graph: Graph, encoder: EncoderConfig, sensors: Mapping[str, SensorInput], seed: int
+        self, trunks: Mapping[str, nn.Module], projectors: Mapping[str, nn.Module]
     ) -> None:
         super().__init__()
-        self.graph = graph
-        names = (ALL_SENSORS,) if graph.shared_trunk else tuple(sensors)
-        built = {
-            name: build_encoder(
-                encoder,
-                len(sensors[name if name in sensors else next(iter(sensors))].bands),
-                seed=_seed(seed, "trunk", name),
-            )
-            for name in names
-        }
-        self.width = next(iter(built.values())).width
-        self.trunks = nn.ModuleDict(built)
-        self.projectors = nn.ModuleDict(
-            {
-                key: build_projector(config, self.width, seed=_seed(seed, "projector", key))
-                for key, config in _projectors(graph, sensors)
-            }
-        )
+        self.trunks = nn.ModuleDict(trunks)
+        self.projectors = nn.ModuleDict(projectors)
 
     def encode(self, sensor: str, images: Tensor) -> Tensor:
         """(N, bands, H, W) of a sensor -> (N, width)."""
-        trunk: Encoder = self.trunks[ALL_SENSORS if self.graph.shared_trunk else sensor]
-        encoded: Tensor = trunk(images)
+        encoded: Tensor = self.trunks[sensor if sensor in self.trunks else ALL_SENSORS](images)
         return encoded
 
     def project(self, projector: str, sensor: str, features: Tensor) -> Tensor:
@@ -70,44 +55,24 @@ class GraphNets(nn.Module):
         slow: a copy that follows; None: no view is seen by it.
         predictors: by space.
         log_scales: by space, of ``clip``.
-        prototypes: by space, of ``swapped_prediction``.
+        prototypes: by space, (P, D) of ``swapped_prediction``.
     """
 
     def __init__(
-        self, graph: Graph, encoder: EncoderConfig, sensors: Mapping[str, SensorInput], seed: int
+        self,
+        online: Trunks,
+        *,
+        slow: bool,
+        predictors: Mapping[str, nn.Module] | None = None,
+        log_scales: Mapping[str, Tensor] | None = None,
+        prototypes: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
-        self.online = Trunks(graph, encoder, sensors, seed)
-        self.slow = copy.deepcopy(self.online).requires_grad_(False) if graph.has_momentum else None
-        self.predictors = nn.ModuleDict(
-            {
-                name: build_projector(
-                    graph.predictors[space.predictor],
-                    graph.projectors[graph.projector_of(name)].out,
-                    seed=_seed(seed, "predictor", name),
-                )
-                for name, space in graph.spaces.items()
-                if space.predictor is not None
-            }
-        )
-        self.log_scales = nn.ParameterDict(
-            {
-                name: nn.Parameter(torch.tensor(FIRST_LOG_SCALE))
-                for name, space in graph.spaces.items()
-                if space.objective == "clip"
-            }
-        )
-        self.prototypes = nn.ParameterDict(
-            {
-                name: nn.Parameter(
-                    _unit_rows(
-                        space.prototypes, graph.projectors[graph.projector_of(name)].out, seed, name
-                    )
-                )
-                for name, space in graph.spaces.items()
-                if space.objective == "swapped_prediction"
-            }
-        )
+        self.online = online
+        self.slow = copy.deepcopy(online).requires_grad_(False) if slow else None
+        self.predictors = nn.ModuleDict(predictors or {})
+        self.log_scales = _parameters(log_scales or {})
+        self.prototypes = _parameters(prototypes or {})
 
     def learning(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that the optimiser moves."""
@@ -117,12 +82,56 @@ class GraphNets(nn.Module):
             if parameter.requires_grad
         )
 
+    def seer(self, encoder: str) -> Trunks:
+        """The trunks that see a view of this encoder, ``online`` or ``momentum``."""
+        return self.online if encoder == "online" or self.slow is None else self.slow
 
-def seen_by(nets: GraphNets, graph: Graph, view: str) -> Trunks:
-    """The trunks that see a view: the online ones, or the slow ones."""
-    if graph.views[view].encoder == "online" or nets.slow is None:
-        return nets.online
-    return nets.slow
+
+def build_nets(
+    graph: Graph, encoder: EncoderConfig, sensors: Mapping[str, SensorInput], seed: int
+) -> GraphNets:
+    """The nets that a graph wants, their weights a function of the arguments.
+
+    Raises: ValueError: sensors of different bands are to share a trunk.
+    """
+    if graph.shared_trunk and len({own.bands for own in sensors.values()}) > 1:
+        raise ValueError(
+            "graph.shared_trunk: the sensors have different bands, which one trunk cannot see; set "
+            "it to false"
+        )
+    first = next(iter(sensors.values()))
+    eaten = {ALL_SENSORS: first} if graph.shared_trunk else sensors
+    trunks = {
+        name: build_encoder(encoder, len(own.bands), seed=_seed(seed, "trunk", name))
+        for name, own in eaten.items()
+    }
+    width = next(iter(trunks.values())).width
+    projectors = {
+        key: build_projector(config, width, seed=_seed(seed, "projector", key))
+        for key, config in _projectors(graph, sensors)
+    }
+    out = {name: graph.projectors[graph.projector_of(name)].out for name in graph.spaces}
+    return GraphNets(
+        Trunks(trunks, projectors),
+        slow=graph.has_momentum,
+        predictors={
+            name: build_projector(
+                graph.predictors[space.predictor], out[name], seed=_seed(seed, "predictor", name)
+            )
+            for name, space in graph.spaces.items()
+            if space.predictor is not None
+        },
+        log_scales={
+            name: torch.tensor(FIRST_LOG_SCALE)
+            for name, space in graph.spaces.items()
+            if space.objective == "clip"
+        },
+        prototypes={
+            name: _unit_rows(space.prototypes, out[name], generator_for(seed, "prototypes", name))
+            for name, space in graph.spaces.items()
+            if space.objective == "swapped_prediction"
+        },
+    )
 
 
 def _projectors(
@@ -138,8 +147,11 @@ def _projectors(
             yield name, config
 
 
-def _unit_rows(count: int, width: int, seed: int, space: str) -> Tensor:
-    generator = generator_for(seed, "prototypes", space)
+def _parameters(values: Mapping[str, Tensor]) -> nn.ParameterDict:
+    return nn.ParameterDict({name: nn.Parameter(value) for name, value in values.items()})
+
+
+def _unit_rows(count: int, width: int, generator: torch.Generator) -> Tensor:
     return F.normalize(torch.randn(count, width, generator=generator), dim=1)
 
 

@@ -21,7 +21,7 @@ from eo_contrast.files import refuse_existing
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.engine import ViewBatch
 from eo_contrast.pretrain.graph import Graph, refuse_data
-from eo_contrast.pretrain.nets import GraphNets
+from eo_contrast.pretrain.nets import build_nets
 from eo_contrast.pretrain.trainer import (
     Course,
     Pretraining,
@@ -39,7 +39,12 @@ from eo_contrast.pretrain.views import (
 )
 from eo_contrast.pretrain.watch import Watched, look_at, watched_places
 from eo_contrast.training.card import MODEL_FILE
-from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders, save_encoder
+from eo_contrast.training.encoder_card import (
+    EncoderCard,
+    SensorEncoders,
+    build_encoders,
+    save_encoder,
+)
 from eo_contrast.training.log import RunLog
 from eo_contrast.training.loop import launch, part
 from eo_contrast.training.run_folder import (
@@ -224,7 +229,7 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
             "split": material.split,
         },
     )
-    net = SensorEncoders(card)
+    net = build_encoders(card)
     state = {
         name: value
         for name, value in nets.online.state_dict().items()
@@ -232,7 +237,7 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
     }
     if config.keep_head_layers:
         state |= _head_state(training)
-    net.load_state_dict(state)
+    net.load_state_dict({name: state[name] for name in net.state_dict()})
     return net.eval(), card
 
 
@@ -258,7 +263,7 @@ def _head_state(training: Pretraining) -> dict[str, Any]:
 
 def _built(config: PretrainConfig, material: Material, fabric: Fabric) -> Pretraining:
     try:
-        nets = GraphNets(config.graph, config.encoder, material.sensors, config.seed)
+        nets = build_nets(config.graph, config.encoder, material.sensors, config.seed)
     except ValueError as error:
         raise InputError(str(error)) from error
     nets = placed(
@@ -285,7 +290,6 @@ def _batches(
             batch,
             material.plans,
             seed=config.seed,
-            size=config.data.size,
             device=fabric.device,
             classes=material.classes,
             channels_last=config.channels_last,
@@ -338,7 +342,7 @@ def _look(
         nonlocal watched
         if fabric.is_global_zero:
             if watched is None:
-                watched = watched_places(config, material.source, material.split)
+                watched = watched_places(config, material.source, material.places, material.classes)
             net, card = encoder_of(training, material)
             found = look_at(net.to(fabric.device), card, watched, config.watch)
             looks.clear()

@@ -38,6 +38,7 @@ class ViewPlan:
         slot: name of the slot that it is cut from.
         bands: positions among the slot's bands.
         groups: of positions among the view's own bands, that are jittered together.
+        size: side in pixels.
         number, crop_number: what random draws of the view, and of its crop, hang on.
     """
 
@@ -46,6 +47,7 @@ class ViewPlan:
     groups: tuple[tuple[int, ...], ...]
     number: int
     crop_number: int
+    size: int
     augment: AugmentConfig
     sensor: SensorInput
 
@@ -59,7 +61,9 @@ def slots_of(graph: Graph, products: Mapping[str, str]) -> tuple[Slot, ...]:
     return tuple(
         Slot(_slot_name(product, date), product, date)
         for product, date in dict.fromkeys(
-            (products[graph.sensor_of(name)], view.date) for name, view in graph.views.items()
+            (products[graph.sensor_of(name)], view.date)
+            for name, view in graph.views.items()
+            if view.of is None
         )
     )
 
@@ -76,6 +80,8 @@ def plan_views(
     crops = list(dict.fromkeys(graph.crop_of(name) for name in graph.views))
     plans = {}
     for number, (name, view) in enumerate(graph.views.items()):
+        if view.of is not None:
+            continue
         sensor = sensors[graph.sensor_of(name)]
         plans[name] = ViewPlan(
             slot=_slot_name(sensor.product, view.date),
@@ -83,6 +89,7 @@ def plan_views(
             groups=band_groups(sensor.bands),
             number=number,
             crop_number=crops.index(graph.crop_of(name)),
+            size=view.size or config.data.size,
             augment=config.augment[view.augment] if view.augment else AugmentConfig(),
             sensor=sensor,
         )
@@ -106,7 +113,6 @@ def views_of(
     plans: Mapping[str, ViewPlan],
     *,
     seed: int,
-    size: int,
     device: torch.device,
     classes: NDArray[np.int64] | None = None,
     channels_last: bool = False,
@@ -114,7 +120,6 @@ def views_of(
     """Every view of a batch, as its encoder eats it.
 
     Args:
-        size: side of the views, pixels.
         classes: of every place of the data; None: it has no labels.
     """
     images = {}
@@ -127,7 +132,7 @@ def views_of(
             values,
             valid,
             config=plan.augment,
-            side=size,
+            side=plan.size,
             unit=plan.sensor.unit,
             groups=plan.groups,
             keys=[(seed, sample, 0, plan.number) for sample in batch.samples],
