@@ -16,8 +16,8 @@ from eo_contrast.cli.options import Output, device_option, output_options, overw
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Override one value.")
-@click.option("--steps", type=click.IntRange(1), help="Train so many steps in all.")
-@click.option("--epochs", type=click.IntRange(1), help="Train so many epochs in all.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps, whatever the schedule.")
+@click.option("--epochs", type=click.IntRange(1), help="Same as --set schedule.epochs=N.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
 @overwrite_option
 @device_option
@@ -51,11 +51,12 @@ def command(
 
     if steps is not None and epochs is not None:
         raise InputError("--steps and --epochs both say how long; give one of them")
+    if epochs is not None:
+        overrides = (*overrides, f"schedule.epochs={epochs}")
     loaded = load_config(PretrainConfig, find_config(config, "configs/pretrain"), overrides)
     options = RunOptions(
         device=device,
         steps=steps,
-        epochs=epochs,
         resume=resume,
         overwrite=overwrite,
         quiet=output.quiet,

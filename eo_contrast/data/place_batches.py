@@ -51,7 +51,7 @@ class Draw:
         crop: side of the square in pixels; None: the whole.
         batch_size: places a process takes at each step.
         seed: of the whole run, >= 0.
-        split: the split taken; None: all places.
+        split: the split taken, several joined by +; None: all places.
         rank, world_size: this process among those that share a step.
         repeat_dates: each slot number's date is drawn by itself, so that two may be one.
         whole_epochs: what is left of an epoch when no whole step fits is left out, so that no
@@ -238,14 +238,18 @@ def _side(source: PlaceSource, draw: Draw) -> int:
 def usable_places(
     source: PlaceSource, split: str | None, products: tuple[str, ...]
 ) -> NDArray[np.int64]:
-    """Numbers of the places of a split (None: of all) that have images of every product.
+    """Numbers of the places of a split that have images of every product.
+
+    Args:
+        split: several are joined by +; None: all.
 
     Raises: InputError: there is none.
     """
+    wanted = None if split is None else split.split("+")
     found = [
         number
         for number, own in enumerate(source.splits)
-        if (split is None or own == split)
+        if (wanted is None or own in wanted)
         and all(source.dates(number, product) for product in products)
     ]
     if not found:

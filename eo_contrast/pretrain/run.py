@@ -42,7 +42,6 @@ from eo_contrast.training.card import MODEL_FILE
 from eo_contrast.training.encoder_card import (
     EncoderCard,
     SensorEncoders,
-    build_encoders,
     save_encoder,
 )
 from eo_contrast.training.log import RunLog
@@ -62,14 +61,13 @@ class RunOptions:
     """What a user says beside the configuration.
 
     Attributes:
-        steps, epochs: train so many in all, whatever the schedule says; ``None``: all of it.
+        steps: stop after so many in all, whatever the schedule says; ``None``: all of it.
         resume: go on from the run folder's checkpoint.
         overwrite: start anew in a folder that holds another run.
     """
 
     device: str = "auto"
     steps: int | None = None
-    epochs: int | None = None
     resume: bool = False
     overwrite: bool = False
     quiet: bool = False
@@ -229,7 +227,7 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
             "split": material.split,
         },
     )
-    net = build_encoders(card)
+    net = SensorEncoders(card)
     state = {
         name: value
         for name, value in nets.online.state_dict().items()
@@ -301,10 +299,9 @@ def _products(config: PretrainConfig) -> dict[str, str]:
 
 
 def _course(config: PretrainConfig, places: int, options: RunOptions) -> Course:
-    per_epoch = max(places // config.data.batch_size, 1)
-    epochs = options.epochs or config.schedule.epochs
-    steps = options.steps or per_epoch * epochs
-    return Course(steps_per_epoch=per_epoch, steps=steps, last_step=steps)
+    per_epoch = places // config.data.batch_size
+    steps = per_epoch * config.schedule.epochs
+    return Course(steps_per_epoch=per_epoch, steps=steps, last_step=options.steps or steps)
 
 
 def _classes(source: PlaceSource) -> NDArray[np.int64] | None:

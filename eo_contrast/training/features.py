@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from eo_contrast.bands import positions
 from eo_contrast.data.place_sources import PlaceSource
@@ -26,8 +27,8 @@ def place_features(
 ) -> Tensor:
     """Features (N, widths of the sensors in a row) of the first date of each place, on the CPU.
 
-    The middle square of the card's size is looked at, or the whole place where it is smaller. The
-    nets are taken as they are: put them in evaluation mode.
+    The middle square of the card's size is looked at; a smaller place is enlarged to it, as
+    training does. The nets are taken as they are: put them in evaluation mode.
 
     Args:
         sensors: names as the card has them; None: all.
@@ -68,4 +69,7 @@ def images_of(
     stored = torch.from_numpy(np.ascontiguousarray(counts[:, chosen])).to(device)
     valid = stored != layer.storage.nodata
     values = (stored.float() * layer.storage.scale).masked_fill_(~valid, 0)
-    return standardised(values, valid, sensor)
+    seen = standardised(values, valid, sensor)
+    if side == size:
+        return seen
+    return F.interpolate(seen, (size, size), mode="bilinear", align_corners=False)
