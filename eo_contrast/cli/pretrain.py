@@ -16,7 +16,7 @@ from eo_contrast.cli.options import Output, device_option, output_options, overw
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Override one value.")
-@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps, whatever the schedule.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
 @click.option("--epochs", type=click.IntRange(1), help="Same as --set schedule.epochs=N.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
 @overwrite_option

@@ -91,7 +91,7 @@ def features_of(
         trunks, sensor = nets.seer(graph.views[view].encoder), graph.sensor_of(view)
         learns = graph.views[view].encoder == "online" and chunk is None
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-            parts = [trunks.encode(sensor, part) for part in own.split(chunk or len(own))]
+            parts = [trunks.encode(sensor, part) for part in torch.split(own, chunk or len(own))]
             features[view] = torch.cat(parts) if len(parts) > 1 else parts[0]
     return features
 
@@ -249,7 +249,9 @@ def _backward_of_chunks(
         if gradient is None:
             continue
         with _statistics_kept(nets.online):
-            for part, of_part in zip(own.split(chunk), gradient.split(chunk), strict=True):
+            for part, of_part in zip(
+                torch.split(own, chunk), torch.split(gradient, chunk), strict=True
+            ):
                 with fabric.autocast():
                     again = nets.online.encode(graph.sensor_of(view), part)
                 again.backward(of_part)  # type: ignore[no-untyped-call]

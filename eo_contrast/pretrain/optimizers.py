@@ -19,7 +19,8 @@ def build_optimizer(
 
     Each group has ``base_lr``, to which the schedule's factor is applied.
     """
-    weights, biases = [], []
+    weights: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
     for _, parameter in named:
         (weights if parameter.ndim > 1 else biases).append(parameter)
     rate = config.rate(batch_size)

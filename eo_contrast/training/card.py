@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from eo_contrast.config import Config
+from eo_contrast.config import Config, ConfigT
 from eo_contrast.errors import InputError
 from eo_contrast.files import whole_file
 from eo_contrast.nets.generator import GeneratorConfig, ResnetGenerator
@@ -51,8 +51,11 @@ class Card(Config):
     trained: dict[str, Any] = Field(default_factory=dict)
 
 
-def save_model(net: nn.Module, card: Card, path: Path) -> None:
+def save_model(net: nn.Module, card: Config, path: Path) -> None:
     """Write weights and card; the same net and card give the same bytes.
+
+    Args:
+        card: of a translator, or another task's own.
 
     Raises:
         WorldError: the disk is full or failing.
@@ -66,7 +69,22 @@ def save_model(net: nn.Module, card: Card, path: Path) -> None:
 
 
 def read_card(path: Path | str) -> Card:
-    """The card of ``model.safetensors`` or of the run folder that holds it.
+    """The card of a translator, in ``model.safetensors`` or the run folder that holds it.
+
+    Raises:
+        InputError: no such file, not a model with a card, or no translator.
+    """
+    file, text = card_text(path)
+    if task_of(text) == "encoder":
+        raise InputError(
+            f"{file}: is an encoder, not a translator; give a model that train-translator made, or "
+            "use this one with embed or finetune"
+        )
+    return parsed_card(Card, text, file)
+
+
+def card_text(path: Path | str) -> tuple[Path, str]:
+    """A model's weights file, and its card as JSON, whatever the task.
 
     Raises:
         InputError: no such file, or not a model with a card.
@@ -75,12 +93,29 @@ def read_card(path: Path | str) -> Card:
     try:
         with safe_open(file, framework="pt") as weights:
             header = weights.metadata() or {}
-        return Card.model_validate_json(header[CARD_KEY])
-    except (SafetensorError, OSError, KeyError, ValidationError) as error:
-        raise InputError(
-            f"{file}: not a model of eo-contrast (no weights with a card inside); "
-            "give a model.safetensors or a run folder that train-translator made"
-        ) from error
+        return file, header[CARD_KEY]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise _no_model(file) from error
+
+
+def task_of(text: str) -> str:
+    """The task that a card, as JSON, states; empty where it states none."""
+    try:
+        return str(json.loads(text)["task"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def parsed_card(kind: type[ConfigT], text: str, file: Path) -> ConfigT:
+    """A card of the kind from its JSON.
+
+    Raises:
+        InputError: it is of another kind, or of another release.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise _no_model(file) from error
 
 
 def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
@@ -90,8 +125,17 @@ def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
         InputError: no such file, not a model with a card, or weights that do not fit it.
     """
     card = read_card(path)
-    file = model_file(path)
     net = ResnetGenerator(card.architecture)
+    fill(net, model_file(path))
+    return net.eval(), card
+
+
+def fill(net: nn.Module, file: Path) -> None:
+    """Load a weights file into the net that its card states.
+
+    Raises:
+        InputError: the weights do not fit.
+    """
     with safe_open(file, framework="pt") as weights:
         state = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
     try:
@@ -101,7 +145,13 @@ def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
         raise InputError(
             f"{file}: weights do not fit the architecture its card states: {reason}"
         ) from error
-    return net.eval(), card
+
+
+def _no_model(file: Path) -> InputError:
+    return InputError(
+        f"{file}: not a model of eo-contrast (no weights with a card inside); "
+        "give a model.safetensors or a run folder that train-translator made"
+    )
 
 
 def model_file(path: Path | str) -> Path:

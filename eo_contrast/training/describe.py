@@ -10,8 +10,10 @@ import yaml
 from safetensors import safe_open
 
 from eo_contrast.errors import InputError
-from eo_contrast.training.card import MODEL_FILE, model_file, read_card
+from eo_contrast.training.card import MODEL_FILE, card_text, read_card, task_of
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from eo_contrast.training.encoder_card import TASK as ENCODER
+from eo_contrast.training.encoder_card import card_facts, read_encoder_card
 from eo_contrast.training.log import METRICS_FILE, read_rows
 
 CONFIG_FILE = "config.yaml"
@@ -28,16 +30,21 @@ def describe_model(path: Path) -> dict[str, Any]:
     """The card of a model, and how many numbers it holds.
 
     Returns: ``kind`` "model", ``task``, ``architecture``, ``bands_in``, ``bands_out``,
-        ``scaling``, ``ground_resolution_m``, ``palette``, ``parameters``, ``trained``.
+        ``scaling``, ``ground_resolution_m``, ``parameters``, ``trained``; of a translator
+        ``palette``, of an encoder, whose bands and scaling are by sensor, ``size`` and ``shared``.
 
     Raises:
         InputError: not a model with a card.
     """
-    card = read_card(path).model_dump(mode="json")
-    del card["version"]
-    with safe_open(model_file(path), framework="pt") as weights:
+    file, text = card_text(path)
+    if task_of(text) == ENCODER:
+        facts = card_facts(read_encoder_card(path))
+    else:
+        facts = read_card(path).model_dump(mode="json")
+        del facts["version"]
+    with safe_open(file, framework="pt") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    return {"kind": "model", **card, "parameters": sum(math.prod(shape) for shape in shapes)}
+    return {"kind": "model", **facts, "parameters": sum(math.prod(shape) for shape in shapes)}
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:

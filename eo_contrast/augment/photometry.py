@@ -1,0 +1,201 @@
+"""Changes of intensity, of reflectance or dB: factors, blur, noise, bands and squares left out.
+
+The order is fixed: brightness, contrast, saturation, tint, gamma, grey, blur, solarise, noise. The
+published codes shuffle the first ones; brightness, contrast and tint commute but for the mean that
+contrast turns about, so that what a shuffle adds is small, and a fixed order is one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eo_contrast.augment.config import AugmentConfig
+from eo_contrast.augment.draws import Key, between, gammas, normals, uniforms
+
+# What each column of a sample's uniform numbers is for; groups of bands follow after them.
+JITTER, BRIGHTNESS, CONTRAST, SATURATION, GAMMA, GREY, BLUR, SIGMA, SOLARISE = range(9)
+CUTOUT, CUTOUT_TOP, CUTOUT_LEFT = range(9, 12)
+FIRST_GROUP = 12
+LEAST_POWER = 1e-3
+SOLARISED_ABOVE = 0.5
+
+
+def recoloured(
+    values: Tensor,
+    valid: Tensor,
+    *,
+    config: AugmentConfig,
+    unit: str,
+    groups: Sequence[Sequence[int]],
+    keys: Sequence[Key],
+) -> tuple[Tensor, Tensor]:
+    """Values and validity with everything drawn applied; what is not valid stays 0.
+
+    Args:
+        values: float32 (N, bands, S, S) in ``unit``.
+        config: for the unit, as ``for_unit`` gives it.
+        groups: positions of bands that are changed together.
+    """
+    drawn = uniforms(keys, FIRST_GROUP + 2 * len(groups))
+    if config.jitters:
+        values = _jittered(values, valid, config, unit, groups, drawn)
+    values = _greyed(values, valid, drawn[:, GREY] < config.grey)
+    values = _blurred(values, drawn[:, BLUR] < config.blur, config, drawn[:, SIGMA])
+    chosen = drawn[:, SOLARISE] < config.solarise
+    if chosen.any():
+        mirrored = torch.where(values >= SOLARISED_ABOVE, (1 - values).clamp_min(0), values)
+        values = torch.where(_column(chosen, values), mirrored, values)
+    values = _noisy(values, config, unit, keys)
+    valid = _left_out(valid, config, groups, drawn)
+    return values.masked_fill(~valid, 0), valid
+
+
+def _jittered(
+    values: Tensor,
+    valid: Tensor,
+    config: AugmentConfig,
+    unit: str,
+    groups: Sequence[Sequence[int]],
+    drawn: NDArray[np.float64],
+) -> Tensor:
+    active = drawn[:, JITTER] < config.jitter_probability
+    factors = {
+        BRIGHTNESS: _factor(drawn[:, BRIGHTNESS], config.brightness, active),
+        CONTRAST: _factor(drawn[:, CONTRAST], config.contrast, active),
+        SATURATION: _factor(drawn[:, SATURATION], config.saturation, active),
+        GAMMA: _factor(drawn[:, GAMMA], config.gamma, active),
+    }
+    brightness = _column(factors[BRIGHTNESS], values)
+    if unit == "dB":
+        values = values + 10 * brightness.clamp_min(LEAST_POWER).log10()
+    else:
+        values = values * brightness
+    if config.contrast:
+        mean = _mean(values, valid, (2, 3))
+        values = mean + (values - mean) * _column(factors[CONTRAST], values)
+    if config.saturation:
+        grey = _mean(values, valid, (1,))
+        values = grey + (values - grey) * _column(factors[SATURATION], values)
+    if config.tint:
+        values = values * _tints(config, groups, drawn, active, values)
+    if unit != "dB":
+        values = values.clamp_min(0)
+    if config.gamma:
+        values = values ** _column(factors[GAMMA], values)
+    return values
+
+
+def _tints(
+    config: AugmentConfig,
+    groups: Sequence[Sequence[int]],
+    drawn: NDArray[np.float64],
+    active: NDArray[np.bool_],
+    values: Tensor,
+) -> Tensor:
+    """(N, bands, 1, 1) factors, one a group."""
+    factors = np.ones(values.shape[:2])
+    for number, group in enumerate(groups):
+        own = _factor(drawn[:, FIRST_GROUP + number], config.tint, active)
+        factors[:, list(group)] = own[:, None]
+    return torch.from_numpy(factors).to(values)[..., None, None]
+
+
+def _greyed(values: Tensor, valid: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
+    if not chosen.any():
+        return values
+    return torch.where(_column(chosen, values), _mean(values, valid, (1,)), values)
+
+
+def _blurred(
+    values: Tensor, chosen: NDArray[np.bool_], config: AugmentConfig, drawn: NDArray[np.float64]
+) -> Tensor:
+    if not chosen.any():
+        return values
+    sigma = between(drawn, *config.blur_sigma)[chosen]
+    matrix = _blur_matrix(sigma, values.shape[-1]).to(values.device)[:, None]
+    rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
+    return values.index_copy(0, rows, matrix @ values[rows] @ matrix.mT)
+
+
+def _blur_matrix(sigma: NDArray[np.float64], side: int) -> Tensor:
+    """(N, side, side) Gaussian weights along one axis, mirrored at the edges.
+
+    The radius is a twentieth of the side, as SimCLR's kernel of a tenth of it.
+    """
+    radius = max(1, round(side / 20))
+    away = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (away[None] / sigma[:, None]) ** 2)
+    weights /= weights.sum(1, keepdims=True)
+    matrix = np.zeros((len(sigma), side, side))
+    for offset, column in zip(away, weights.T, strict=True):
+        source = np.abs(np.arange(side) + offset)
+        source = np.where(source >= side, 2 * side - 2 - source, source)
+        matrix[:, np.arange(side), source] += column[:, None]
+    return torch.from_numpy(matrix).float()
+
+
+def _noisy(values: Tensor, config: AugmentConfig, unit: str, keys: Sequence[Key]) -> Tensor:
+    shape = tuple(values.shape[1:])
+    if config.speckle_looks is not None:
+        factors = gammas(keys, shape, config.speckle_looks, values.device)
+        if unit == "dB":
+            values = values + 10 * factors.clamp_min(LEAST_POWER).log10()
+        else:
+            values = values * factors
+    if config.noise:
+        values = values + config.noise * normals(keys, shape, values.device)
+    return values
+
+
+def _left_out(
+    valid: Tensor,
+    config: AugmentConfig,
+    groups: Sequence[Sequence[int]],
+    drawn: NDArray[np.float64],
+) -> Tensor:
+    """Validity without the bands and the square that are dropped."""
+    if config.band_dropout:
+        kept = np.ones(valid.shape[:2], dtype=bool)
+        for number, group in enumerate(groups):
+            dropped = drawn[:, FIRST_GROUP + len(groups) + number] < config.band_dropout
+            kept[:, list(group)] = ~dropped[:, None]
+        valid = valid & torch.from_numpy(kept).to(valid.device)[..., None, None]
+    chosen = drawn[:, CUTOUT] < config.cutout
+    if chosen.any():
+        side = valid.shape[-1]
+        taken = max(1, round(side * config.cutout_share**0.5))
+        pixel = np.arange(side)[None]
+        inside = [
+            (start <= pixel) & (pixel < start + taken)
+            for start in (
+                np.floor(drawn[:, column] * (side - taken + 1))[:, None]
+                for column in (CUTOUT_TOP, CUTOUT_LEFT)
+            )
+        ]
+        square = inside[0][:, :, None] & inside[1][:, None, :] & chosen[:, None, None]
+        valid = valid & ~torch.from_numpy(square).to(valid.device)[:, None]
+    return valid
+
+
+def _factor(
+    drawn: NDArray[np.float64], strength: float, active: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """1 - strength .. 1 + strength, at least 0; 1 where not active."""
+    return np.where(active, between(drawn, max(0.0, 1 - strength), 1 + strength), 1.0)
+
+
+def _column(numbers: NDArray[np.generic], values: Tensor) -> Tensor:
+    """(N,) as (N, 1, 1, 1) beside the values."""
+    column = torch.from_numpy(numbers).to(values.device)[:, None, None, None]
+    return column if column.dtype == torch.bool else column.to(values.dtype)
+
+
+def _mean(values: Tensor, valid: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Over valid pixels alone; 0 where there is none. Invalid values are 0."""
+    count = valid.sum(axes, keepdim=True)
+    return (values * valid).sum(axes, keepdim=True) / count.clamp_min(1)

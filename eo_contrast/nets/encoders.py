@@ -1,0 +1,210 @@
+"""Encoders: networks of timm that take any number of bands, with maps on the way for decoders.
+
+A trunk's weights are a function of (architecture, bands, seed): nothing is downloaded, and
+torch's own random state neither decides them nor moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from eo_contrast.config import Config
+from eo_contrast.errors import InputError
+
+EncoderName = Literal["resnet18", "resnet50", "swin_tiny", "vit_small", "convnext_tiny"]
+PUBLISHED_SIZE = 224
+"""Side in pixels that ViT and Swin are built for unless another is given."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What this project needs to know of one of timm's networks.
+
+    Attributes:
+        timm_name: as ``timm.create_model`` knows it, without weights' tag.
+        first_layer: name of the layer that the bands enter, in timm's state dict.
+        levels: which of timm's intermediate maps make the pyramid.
+        multiple: what the side of a fixed-size network is a multiple of; None: any size goes.
+        smallest: least side in pixels.
+    """
+
+    timm_name: str
+    first_layer: str
+    levels: tuple[int, ...]
+    multiple: int | None = None
+    smallest: int = 1
+
+
+ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
+    {
+        "resnet18": Architecture("resnet18", "conv1", (0, 1, 2, 3, 4)),
+        "resnet50": Architecture("resnet50", "conv1", (0, 1, 2, 3, 4)),
+        "swin_tiny": Architecture(
+            "swin_tiny_patch4_window7_224", "patch_embed.proj", (0, 1, 2, 3), 32, 32
+        ),
+        # All of a ViT's maps are of one size; a quarter of its blocks lies between each two.
+        "vit_small": Architecture(
+            "vit_small_patch16_224", "patch_embed.proj", (2, 5, 8, 11), 16, 16
+        ),
+        "convnext_tiny": Architecture("convnext_tiny", "stem.0", (0, 1, 2, 3), None, 32),
+    }
+)
+
+
+class EncoderConfig(Config):
+    """Which network sees the images."""
+
+    name: EncoderName = "resnet18"
+    stem: Literal["published", "small"] = Field(
+        "published",
+        description="small: 3x3 at stride 1 and no max-pool, for images of about 32 to 64 pixels "
+        "(Chen et al. 2020, B.9); ResNets only",
+    )
+    size: int | None = Field(
+        None,
+        ge=1,
+        description="side in pixels that vit_small and swin_tiny are built for; None: 224. The "
+        "others take any",
+    )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.stem == "small" and not self.name.startswith("resnet"):
+            raise ValueError(
+                f"stem 'small' is for resnet18 and resnet50, {self.name} has none; leave it "
+                "'published'"
+            )
+        multiple = ARCHITECTURES[self.name].multiple
+        if multiple is not None and self.built_size % multiple:
+            near = max(multiple, round(self.built_size / multiple) * multiple)
+            raise ValueError(
+                f"size {self.built_size}: {self.name} takes multiples of {multiple} pixels; "
+                f"give {near}, or a resnet or convnext_tiny, which take any size"
+            )
+        return self
+
+    @property
+    def built_size(self) -> int:
+        """Side in pixels of a network whose size is fixed."""
+        return self.size or PUBLISHED_SIZE
+
+
+class Encoder(nn.Module):
+    """A trunk: images in, one vector an image out, and the maps on the way.
+
+    Attributes:
+        net: timm's network, without a classifier.
+        bands: channels of the images.
+        width: of the pooled feature.
+        pyramid_channels, pyramid_strides: of the maps of :meth:`pyramid`, finest first; a stride
+            is the pixels of the image to one of the map. vit_small's maps are of one stride.
+    """
+
+    def __init__(self, net: nn.Module, config: EncoderConfig, bands: int) -> None:
+        super().__init__()
+        described: Any = net
+        self.net = net
+        self.config = config
+        self.bands = bands
+        self.width = int(described.num_features)
+        self._levels = _levels(config)
+        facts = [described.feature_info[level] for level in self._levels]
+        # timm states the strides of the published stem.
+        finer = 4 if config.stem == "small" else 1
+        self.pyramid_channels = tuple(int(each["num_chs"]) for each in facts)
+        self.pyramid_strides = tuple(int(each["reduction"]) // finer for each in facts)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, bands, H, W) -> (N, width), pooled as the architecture's classifier would have it.
+
+        Raises: InputError: another number of bands, or a size that the network does not take.
+        """
+        self._refuse(images)
+        pooled: Tensor = self.net(images)
+        return pooled
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """(N, bands, H, W) -> maps (N, channels, rows, columns), finest first.
+
+        Of sides that a stride does not divide the maps are rounded up.
+
+        Raises: InputError: as :meth:`forward`.
+        """
+        self._refuse(images)
+        net: Any = self.net
+        # A ViT's inner maps grow from block to block; its last norm brings them to one scale.
+        maps: list[Tensor] = net.forward_intermediates(
+            images,
+            indices=list(self._levels),
+            norm=self.config.name == "vit_small",
+            intermediates_only=True,
+        )
+        return maps
+
+    def _refuse(self, images: Tensor) -> None:
+        architecture = ARCHITECTURES[self.config.name]
+        bands, rows, columns = images.shape[1:]
+        if bands != self.bands:
+            raise InputError(
+                f"images of {bands} bands: this {self.config.name} takes {self.bands}; choose the "
+                "bands it was built for by name"
+            )
+        if architecture.multiple is not None:
+            side = self.config.built_size
+            if (rows, columns) != (side, side):
+                raise InputError(
+                    f"images of {rows} x {columns} pixels: this {self.config.name} is built for "
+                    f"{side} x {side}; crop or resize them, or build it with encoder.size={rows}"
+                )
+        elif min(rows, columns) < architecture.smallest:
+            raise InputError(
+                f"images of {rows} x {columns} pixels: {self.config.name} needs "
+                f"{architecture.smallest} a side; give larger ones, or take resnet18"
+            )
+
+
+def build_encoder(config: EncoderConfig, bands: int, *, seed: int) -> Encoder:
+    """A trunk with random weights, a function of the arguments alone.
+
+    Args:
+        bands: channels of its images, >= 1.
+        seed: of the weights, >= 0.
+    """
+    import timm  # takes seconds, which no command pays that needs no encoder
+
+    if bands < 1:
+        raise InputError(f"{bands} bands: an encoder sees at least one")
+    architecture = ARCHITECTURES[config.name]
+    fixed: dict[str, Any] = {} if architecture.multiple is None else {"img_size": config.built_size}
+    with drawn_from(seed):
+        net: Any = timm.create_model(
+            architecture.timm_name, pretrained=False, num_classes=0, in_chans=bands, **fixed
+        )
+        if config.stem == "small":
+            net.conv1 = nn.Conv2d(bands, net.conv1.out_channels, 3, padding=1, bias=False)
+            nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+            net.maxpool = nn.Identity()
+    return Encoder(net, config, bands)
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Within the block torch draws from ``seed``, on the CPU; after it, as if nothing had been."""
+    # Seeding by torch.manual_seed would move the states of GPUs, too, which nothing restores here.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _levels(config: EncoderConfig) -> tuple[int, ...]:
+    levels = ARCHITECTURES[config.name].levels
+    # Without max-pool the stem's map and the first stage's are of one size: the later one stays.
+    return levels[1:] if config.stem == "small" else levels
