@@ -20,6 +20,8 @@ from eo_contrast.config import Config
 from eo_contrast.errors import InputError
 
 EncoderName = Literal["resnet18", "resnet50", "swin_tiny", "vit_small", "convnext_tiny"]
+FINER: Mapping[str, int] = MappingProxyType({"published": 1, "unpooled": 2, "small": 4})
+"""How many times finer maps are than with the published stem."""
 PUBLISHED_SIZE = 224
 """Side in pixels that ViT and Swin are built for unless another is given."""
 
@@ -63,10 +65,10 @@ class EncoderConfig(Config):
     """Which network sees the images."""
 
     name: EncoderName = "resnet18"
-    stem: Literal["published", "small"] = Field(
+    stem: Literal["published", "unpooled", "small"] = Field(
         "published",
-        description="small: 3x3 at stride 1 and no max-pool, for images of about 32 to 64 pixels "
-        "(Chen et al. 2020, B.9); ResNets only",
+        description="unpooled: no max-pool, for images of about 64 pixels; small: 3x3 at stride 1, "
+        "too, for 32 (Chen et al. 2020, B.9); ResNets only",
     )
     size: int | None = Field(
         None,
@@ -77,9 +79,9 @@ class EncoderConfig(Config):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        if self.stem == "small" and not self.name.startswith("resnet"):
+        if self.stem != "published" and not self.name.startswith("resnet"):
             raise ValueError(
-                f"stem 'small' is for resnet18 and resnet50, {self.name} has none; leave it "
+                f"stem '{self.stem}' is for resnet18 and resnet50, {self.name} has none; leave it "
                 "'published'"
             )
         multiple = ARCHITECTURES[self.name].multiple
@@ -118,7 +120,7 @@ class Encoder(nn.Module):
         self._levels = _levels(config)
         facts = [described.feature_info[level] for level in self._levels]
         # timm states the strides of the published stem.
-        finer = 4 if config.stem == "small" else 1
+        finer = FINER[config.stem]
         self.pyramid_channels = tuple(int(each["num_chs"]) for each in facts)
         self.pyramid_strides = tuple(int(each["reduction"]) // finer for each in facts)
 
@@ -191,6 +193,7 @@ def build_encoder(config: EncoderConfig, bands: int, *, seed: int) -> Encoder:
         if config.stem == "small":
             net.conv1 = nn.Conv2d(bands, net.conv1.out_channels, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+        if config.stem != "published":
             net.maxpool = nn.Identity()
     return Encoder(net, config, bands)
 
@@ -207,4 +210,4 @@ def drawn_from(seed: int) -> Iterator[None]:
 def _levels(config: EncoderConfig) -> tuple[int, ...]:
     levels = ARCHITECTURES[config.name].levels
     # Without max-pool the stem's map and the first stage's are of one size: the later one stays.
-    return levels[1:] if config.stem == "small" else levels
+    return levels if config.stem == "published" else levels[1:]

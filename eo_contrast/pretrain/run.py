@@ -126,7 +126,7 @@ def pretrain(config: PretrainConfig, data: Path, run: Path, options: RunOptions)
         with no_trace_of_unreadable(run, fabric), closing(log):
             losses = pretrain_loop(
                 training,
-                lambda first, last: _batches(config, material, fabric, first, last),
+                lambda first, last: batches_of(config, material, fabric, first, last),
                 fabric=fabric,
                 run=run,
                 course=course,
@@ -273,9 +273,10 @@ def _built(config: PretrainConfig, material: Material, fabric: Fabric) -> Pretra
     return start_pretraining(config, nets, len(material.source.splits))
 
 
-def _batches(
+def batches_of(
     config: PretrainConfig, material: Material, fabric: Fabric, first: int, last: int
 ) -> Iterator[ViewBatch]:
+    """This process's views of steps ``first`` to ``last`` - 1."""
     draw = draw_of(config, slots_of(config.graph, _products(config)), material.split)
     share = replace(
         draw,
