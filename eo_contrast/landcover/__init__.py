@@ -1,0 +1,1 @@
+"""Land cover from encoders: probes, baselines, fine-tuning."""
