@@ -58,6 +58,77 @@ def lifted_structure(vectors: Tensor, labels: Tensor, *, margin: float = 1.0) ->
     return hinge.square().mean() / 2
 
 
+def margin_of_pairs(
+    vectors: Tensor, labels: Tensor, *, near: float = 0.0, far: float = 1.0
+) -> Tensor:
+    """Mean of max(0, d - near) over like pairs, plus mean of max(0, far - d) over unlike ones.
+
+    All pairs of the batch, distances not squared; each mean is over the pairs that cost anything,
+    as in pytorch-metric-learning's ContrastiveLoss.
+
+    Args:
+        vectors: (N, D), not normalised here.
+        labels: (N,) whole numbers.
+        near, far: distances within which like pairs, and beyond which unlike ones cost nothing.
+    """
+    alike, itself = _alike(labels)
+    distances = _distances(vectors)
+    like = F.relu(distances - near)[alike & ~itself]
+    unlike = F.relu(far - distances)[~alike]
+    return _mean_of_costly(like) + _mean_of_costly(unlike)
+
+
+def triplets_of_batch(vectors: Tensor, labels: Tensor, *, margin: float) -> Tensor:
+    """Mean of max(0, d(a, p) - d(a, n) + margin) over the triplets of the batch that cost anything.
+
+    Hermans et al. 2017, eq. 6 ("batch all", non-zero mean).
+
+    Args:
+        vectors: (N, D), not normalised here; N^3 numbers are held.
+        labels: (N,) whole numbers.
+        margin: > 0.
+
+    Returns: 0 where no anchor has both a like and an unlike vector.
+    """
+    alike, itself = _alike(labels)
+    distances = _distances(vectors)
+    excess = distances[:, :, None] - distances[:, None] + margin
+    possible = (alike & ~itself)[:, :, None] & ~alike[:, None]
+    return _mean_of_costly(F.relu(excess)[possible])
+
+
+def generalised_lifted_structure(vectors: Tensor, labels: Tensor, *, margin: float = 1.0) -> Tensor:
+    """Mean over anchors of max(0, log(sum of e^d to the like) + log(sum of e^(margin - d) to the
+    unlike)).
+
+    Hermans et al. 2017, eq. 8.
+
+    Args:
+        vectors: (N, D), not normalised here.
+        labels: (N,) whole numbers.
+        margin: > 0.
+
+    Raises: ValueError: an anchor has no like vector, or no unlike one.
+    """
+    alike, itself = _alike(labels)
+    if not (alike & ~itself).any(1).all() or alike.all(1).any():
+        raise ValueError("each vector needs another of its label, and one of another label")
+    distances = _distances(vectors)
+    like = torch.logsumexp(distances.masked_fill(~alike | itself, -torch.inf), dim=1)
+    unlike = torch.logsumexp((margin - distances).masked_fill(alike, -torch.inf), dim=1)
+    return F.relu(like + unlike).mean()
+
+
+def _alike(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, N): of one label; the diagonal."""
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    return labels[:, None] == labels[None], itself
+
+
+def _mean_of_costly(costs: Tensor) -> Tensor:
+    return costs.sum() / (costs > 0).sum().clamp_min(1)
+
+
 def _distance(one: Tensor, other: Tensor) -> Tensor:
     distance: Tensor = torch.linalg.vector_norm(one - other, dim=1)
     return distance
