@@ -61,7 +61,7 @@ def bench_train_step(
         peaks.append(convolution_peak(fabric, layout))
     peak = median(peaks)
     # The counter itself holds memory: it comes after the peak has been read.
-    memory = _peak_memory_mib(fabric)
+    memory = peak_memory_mib(fabric)
     flops = _count(training, batch, fabric, plain[0])
     mirrored = None
     if config.loss.flip_equivariance:
@@ -102,7 +102,7 @@ def convolution_peak(
     once()
     best, end = float("inf"), time.perf_counter() + PEAK_SECONDS
     while time.perf_counter() < end:
-        best = min(best, _timed(once, fabric))
+        best = min(best, timed(once, fabric))
     return flops / best / 1e9
 
 
@@ -147,10 +147,11 @@ def _count(training: Training, batch: Batch, fabric: Fabric, step: int) -> int:
 
 def _seconds(training: Training, batch: Batch, fabric: Fabric, step: int) -> float:
     training.step = step
-    return _timed(lambda: training_step(training, batch, fabric, learning_rate_factor=1.0), fabric)
+    return timed(lambda: training_step(training, batch, fabric, learning_rate_factor=1.0), fabric)
 
 
-def _timed(work: Callable[[], object], fabric: Fabric) -> float:
+def timed(work: Callable[[], object], fabric: Fabric) -> float:
+    """Seconds that work takes, until its device is done."""
     start = time.perf_counter()
     work()
     if fabric.device.type == "cuda":
@@ -160,7 +161,8 @@ def _timed(work: Callable[[], object], fabric: Fabric) -> float:
     return time.perf_counter() - start
 
 
-def _peak_memory_mib(fabric: Fabric) -> float:
+def peak_memory_mib(fabric: Fabric) -> float:
+    """Most memory held so far: of the GPU, or of the process."""
     if fabric.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     return peak_rss_mib()

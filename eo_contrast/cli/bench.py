@@ -54,6 +54,40 @@ def train_step(
     )
 
 
+@command.command(name="pretrain-step")
+@click.option("--method", default="simclr", show_default=True, help="Name or YAML file.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Override one value.")
+@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1))
+@device_option
+@output_options
+def pretrain_step(
+    method: str, overrides: tuple[str, ...], repeats: int, device: str, output: Output
+) -> None:
+    """Time pretraining steps, augmentation included, and count their operations.
+
+    \b
+    Example:
+      eo-contrast bench pretrain-step --method moco_v2 --set data.size=64 \\
+        --set data.batch_size=128 --set graph.sensors.image.product=s2-l1c
+    """
+    from eo_contrast.bench.pretrain_step import bench_pretrain_step
+    from eo_contrast.config import find_config, load_config
+    from eo_contrast.pretrain.config import PretrainConfig
+
+    config = load_config(PretrainConfig, find_config(method, "configs/pretrain"), overrides)
+    result = bench_pretrain_step(config, device=device, repeats=repeats)
+    output.emit(result)
+    output.show(
+        f"{result['method']}, {result['encoder']} at {result['size']} px, {result['batch_size']} "
+        f"places on {result['device']}, {result['threads']} threads: "
+        f"{result['images_per_s']:.0f} images/s, augmentation "
+        f"{100 * result['augment_share']:.1f} %, {result['gflop_per_s']:.0f} of "
+        f"{result['peak_gflop_per_s']:.0f} GFLOP/s "
+        f"({100 * result['fraction_of_peak']:.0f} % of the convolution peak), "
+        f"peak {result['peak_rss_mib']:.0f} MiB"
+    )
+
+
 @command.command(name="translate")
 @click.option("--size", default=8192, show_default=True, type=click.IntRange(64))
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
