@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from eo_contrast.pretrain.spaces import Seen, candidates, chance
 
 COLLAPSED_SHARE = 0.1
 """Of the deviation that vectors spread evenly have: below it they are one point."""
+WORSE_THAN_CHANCE, AT_CHANCE = 1.05, 0.005
 
 
 @torch.no_grad()
@@ -41,25 +43,28 @@ def observed(graph: Graph, losses: Losses) -> dict[str, float]:
     return facts
 
 
-def warnings_of(facts: dict[str, float], graph: Graph) -> list[str]:
+def warnings_of(facts: Mapping[str, float], graph: Graph) -> list[str]:
     """What the numbers say in words, one line a thing that is wrong."""
-    lines = []
+    return list(faults_of(facts, graph).values())
+
+
+def faults_of(facts: Mapping[str, float], graph: Graph) -> dict[str, str]:
+    """What is wrong, in words; by ``what/space``, which stays the same while it lasts."""
+    lines = {}
     for name in graph.spaces:
-        spread = facts.get(f"spread/{name}")
+        spread, over = facts.get(f"spread/{name}"), facts.get(f"over_chance/{name}")
         if spread is not None and spread < COLLAPSED_SHARE:
-            lines.append(
+            lines[f"collapsed/{name}"] = (
                 f"space {name}: collapsed, all vectors are nearly one point (spread "
                 f"{spread:.3f}, 1 is even); lower optimizer.lr, or give the objective negatives"
             )
-            continue
-        over = facts.get(f"over_chance/{name}")
-        if over is not None and over > 1.05:
-            lines.append(
+        elif over is not None and over > WORSE_THAN_CHANCE:
+            lines[f"worse/{name}"] = (
                 f"space {name}: the loss is {over:.2f} of that of a guess: worse than knowing "
                 "nothing; look at temperature, learning rate and labels"
             )
-        elif over is not None and abs(over - 1) < 0.005:
-            lines.append(
+        elif over is not None and abs(over - 1) < AT_CHANCE:
+            lines[f"chance/{name}"] = (
                 f"space {name}: the loss is that of a guess; nothing is learnt yet (a queue that "
                 "is still random, a rate too low, or views with nothing in common)"
             )

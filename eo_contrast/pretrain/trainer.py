@@ -26,7 +26,7 @@ from eo_contrast.pretrain.engine import (
 )
 from eo_contrast.pretrain.memory import Bank, Queue
 from eo_contrast.pretrain.nets import GraphNets
-from eo_contrast.pretrain.observe import observed
+from eo_contrast.pretrain.observe import faults_of, observed
 from eo_contrast.pretrain.optimizers import build_optimizer, set_rates
 from eo_contrast.progress import progress
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
@@ -169,6 +169,7 @@ def pretrain_loop(
     """
     config = training.config
     means: dict[str, float] = {}
+    announced: set[str] = set()
     clock = time.monotonic()
     title = config.method or "pretrain"
     with (
@@ -187,6 +188,8 @@ def pretrain_loop(
                 log.timings(step, {"seconds": now - clock})
                 clock = now
                 advance(step, f"loss {means['loss']:.3f}")
+                if step >= course.steps_per_epoch and fabric.is_global_zero:
+                    _announce(facts, config, announced, say)
             if step % (config.watch.every * course.steps_per_epoch) == 0 or (
                 step == course.last_step
             ):
@@ -202,6 +205,20 @@ def pretrain_loop(
                     "the same command with --resume goes on"
                 )
     return means
+
+
+def _announce(
+    facts: Mapping[str, float],
+    config: PretrainConfig,
+    announced: set[str],
+    say: Callable[[str], None],
+) -> None:
+    """Say what is wrong when it begins, not at every row."""
+    faults = faults_of(facts, config.graph)
+    for name in sorted(faults.keys() - announced):
+        say(f"warning: {faults[name]}")
+    announced.clear()
+    announced.update(faults)
 
 
 def memory_state(memory: Memory) -> dict[str, Any]:
