@@ -143,15 +143,18 @@ def permutation_set(count: int, tiles: int = 9) -> Tensor:
         raise ValueError(f"{tiles} tiles: give 2 to {MOST_TILES}")
     if not 1 <= count <= math.factorial(tiles):
         raise ValueError(f"{count} permutations of {tiles} tiles: 1 to {math.factorial(tiles)}")
-    every = np.array(list(itertools.permutations(range(tiles))), dtype=np.int8)
-    # Places in common with those chosen; the largest sum of distances has the fewest.
-    common = np.zeros(len(every), dtype=np.int32)
+    # A row for each place: sums over the short axis are then of whole rows.
+    every = np.array(list(itertools.permutations(range(tiles))), dtype=np.int8).T.copy()
+    # Places in common with those chosen: the largest sum of distances has the fewest.
+    common = np.zeros(every.shape[1], dtype=np.int32)
     chosen = [0]
     while len(chosen) < count:
-        common += (every == every[chosen[-1]]).sum(1, dtype=np.int32)
+        latest = every[:, chosen[-1]]
+        for values, value in zip(every, latest, strict=True):
+            common += values == value
         common[chosen[-1]] = np.iinfo(np.int32).max // 2
         chosen.append(int(common.argmin()))
-    return torch.from_numpy(every[chosen].astype(np.int64))
+    return torch.from_numpy(every[:, chosen].T.astype(np.int64))
 
 
 def nearest_colours(
