@@ -36,6 +36,8 @@ COMMANDS = {
     "ingest": Entry("ingest", "List an archive's images in a catalogue."),
     "catalog": Entry("catalog", "Look at a catalogue of images."),
     "pretrain": Entry("pretrain", "Pretrain an encoder without labels."),
+    "embed": Entry("embed", "Write one vector an image of a catalogue."),
+    "search": Entry("search", "Find the images most like one."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import shapely
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from eo_contrast.bands import PRODUCTS
 from eo_contrast.catalog.grids import Row, finest_grid, grid_of
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.catalog.views import View, read_view
+from eo_contrast.catalog.views import read_view
 from eo_contrast.errors import InputError
 from eo_contrast.files import whole_file
+from eo_contrast.report.image_colours import colours
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 LEAST_SHARE = 0.006
 """Footprints smaller than this share of the picture are drawn as dots."""
 MOST_SIDE = 512
-STRETCH = (2, 98)
 PANEL_INCHES = 2.6
 MOST_COLUMNS = 4
-RATIO_DECIBEL = 20.0
 TITLE_A_PANEL = 34
 
 
@@ -100,7 +95,7 @@ def draw_place(catalogue: Path, out: Path, *, place_id: str | None = None) -> li
     for panel, row in zip(panels, rows, strict=False):
         # An image without a position shows the same ground, on pixels of its own.
         own = grid if row["proj:code"] else grid_of(row)
-        panel.imshow(_colours(row, read_view(row, grid=own)), interpolation="nearest")
+        panel.imshow(colours(row, read_view(row, grid=own)), interpolation="nearest")
         date = f"{row['datetime']:%Y-%m-%d}" if row["datetime"] else row["label"]
         panel.set_title(f"{row['product']} {date}".strip(), fontsize=8)
     figure.suptitle(_shortened(rows[0]["place_id"], TITLE_A_PANEL * columns), fontsize=8)
@@ -125,56 +120,6 @@ def _rows(catalogue: Path, place_id: str | None) -> list[Row]:
         one = next(iter(places))
         raise InputError(f"{catalogue}: has no place '{wanted}'; one that it has is '{one}'")
     return sorted(places[wanted], key=lambda row: (row["product"], str(row["datetime"]), row["id"]))
-
-
-def _colours(row: Row, view: View) -> NDArray[np.float32]:
-    """Red, green and blue (rows, columns, 3), 0..1; white where there is no data."""
-    names = list(view.bands)
-    if row["product"] == "label":
-        return _classes(view)
-    picked = _radar(view, names) if row["sensor"] == "s1" else _three(view, names)
-    return np.where(view.valid[..., None], np.moveaxis(picked, 0, -1), np.float32(1))
-
-
-def _three(view: View, names: Sequence[str]) -> NDArray[np.float32]:
-    wanted = ("red", "green", "blue") if "red" in names else ("B04", "B03", "B02")
-    if not set(wanted) <= set(names):
-        wanted = (names[0],) * 3
-    values = view.values[[names.index(name) for name in wanted]]
-    if wanted[0] == "red":
-        return values
-    return _stretched(values, view.valid)
-
-
-def _radar(view: View, names: Sequence[str]) -> NDArray[np.float32]:
-    """VV, VH and their ratio, as radar is mostly shown; one polarisation as grey."""
-    product = PRODUCTS["s1-grd"]
-    planes = [
-        (view.values[names.index(name)] - product.lowest[name])
-        / (product.highest[name] - product.lowest[name])
-        for name in names
-    ]
-    if len(planes) == 1:
-        planes = planes * 3
-    else:
-        planes = [*planes, (view.values[0] - view.values[1]) / RATIO_DECIBEL]
-    shown: NDArray[np.float32] = np.clip(np.stack(planes), 0, 1)
-    return shown
-
-
-def _stretched(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    if not valid.any():
-        return values
-    low, high = np.percentile(values[:, valid], STRETCH)
-    scaled: NDArray[np.float32] = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
-    return scaled.astype(np.float32)
-
-
-def _classes(view: View) -> NDArray[np.float32]:
-    """A colour a class, the same for the same number in every picture."""
-    codes = view.values[0].astype(np.int64)
-    hues = np.stack([(codes * step % 97) / 97 for step in (37, 61, 83)], axis=-1)
-    return np.where(view.valid[..., None], 0.15 + 0.8 * hues, 1).astype(np.float32)
 
 
 def _save(figure: Figure, out: Path) -> None:
