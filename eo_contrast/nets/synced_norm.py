@@ -39,13 +39,16 @@ class _Synced:
         together = distributed.is_available() and distributed.is_initialized()
         if not norm.training or not together or distributed.get_world_size() == 1:
             return self._alone(images)
-        mean, variance, count = batch_statistics(images)
+        # Sums in bfloat16 would be off in the third digit; torch's own norm does not sum in it.
+        wide = images.to(torch.promote_types(images.dtype, torch.float32))
+        mean, variance, count = batch_statistics(wide)
         _count(norm, mean.detach(), variance.detach(), count)
         shape = (1, -1, *([1] * (images.ndim - 2)))
         scale = (variance + norm.eps).rsqrt()
-        normalised = (images - mean.view(shape)) * scale.view(shape)
+        normalised = (wide - mean.view(shape)) * scale.view(shape)
         if norm.weight is not None:
             normalised = normalised * norm.weight.view(shape) + norm.bias.view(shape)
+        normalised = normalised.to(images.dtype)
         rest = getattr(norm, "act", None)
         return normalised if rest is None else rest(normalised)
 
