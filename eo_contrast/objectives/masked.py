@@ -5,6 +5,7 @@ He et al. 2022 (MAE). Patches are numbered row by row; L is how many an image ha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,11 +65,12 @@ def unpatchify(
     Raises: ValueError: the patches do not fill such rows, or their values such patches.
     """
     count, number, values = patches.shape
-    rows = round(number**0.5) if rows is None else rows
-    columns, channels = number // max(rows, 1), values // patch**2
+    columns = math.isqrt(number) if rows is None else number // max(rows, 1)
+    rows = columns if rows is None else rows
+    channels = values // patch**2
     if rows * columns != number or channels * patch**2 != values:
         raise ValueError(
-            f"{number} patches of {values} values: not {rows} rows of {patch} x {patch} px"
+            f"{number} patches of {values} values: not {rows} x {columns} of {patch} x {patch} px"
         )
     if layout == "row_column_channel":
         cut = patches.reshape(count, rows, columns, patch, patch, channels)
