@@ -57,7 +57,9 @@ class PretrainOptimizer(Config):
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd and lars")
     betas: tuple[float, float] = Field((0.9, 0.999), description="of adam and adamw")
     weight_decay: float = Field(1e-4, ge=0)
-    decay_biases: bool = Field(True, description="weight decay on parameters of one dimension, too")
+    decay_biases: bool = Field(
+        True, description="weight decay on parameters of one dimension, too; lars never does"
+    )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
 
     def rate(self, batch_size: int) -> float:

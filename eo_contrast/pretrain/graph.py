@@ -29,11 +29,23 @@ Objective = Literal[
     "n_pair",
     "triplet",
     "contrastive_margin",
+    "margin_of_pairs",
+    "triplets_of_batch",
+    "generalised_lifted_structure",
     "supervised",
     "swapped_prediction",
     "lifted_structure",
 ]
-OF_SETS = frozenset({"supervised", "swapped_prediction", "lifted_structure"})
+OF_SETS = frozenset(
+    {
+        "supervised",
+        "swapped_prediction",
+        "lifted_structure",
+        "generalised_lifted_structure",
+        "margin_of_pairs",
+        "triplets_of_batch",
+    }
+)
 """Objectives of several views together; the others compare pairs."""
 OF_BANKS = frozenset({"noise_contrastive", "bank_softmax"})
 IN_BATCH = frozenset({"nt_xent", "clip", "n_pair", "triplet", "contrastive_margin"}) | OF_SETS
@@ -90,6 +102,7 @@ class Space(Config):
     vicreg_weights: tuple[float, float, float] = (25.0, 25.0, 1.0)
     margin: float = Field(1.0, gt=0, description="of metric losses")
     prototypes: int = Field(3000, ge=2, description="of swapped_prediction")
+    frozen_steps: int = Field(0, ge=0, description="steps before the prototypes learn")
     assigned: int = Field(2, ge=1, description="swapped_prediction: first views get assignments")
     labels: Literal["place", "class"] = Field("place", description="who is alike, of set losses")
     weight: float = Field(1.0, ge=0)

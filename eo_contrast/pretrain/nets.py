@@ -82,6 +82,12 @@ class GraphNets(nn.Module):
             if parameter.requires_grad
         )
 
+    @torch.no_grad()
+    def normalise_prototypes(self) -> None:
+        """Bring prototypes to length 1, or their rate would fall as they grow."""
+        for rows in self.prototypes.values():
+            rows.copy_(F.normalize(rows, dim=1))
+
     def seer(self, encoder: str) -> Trunks:
         """The trunks that see a view of this encoder, ``online`` or ``momentum``."""
         return self.online if encoder == "online" or self.slow is None else self.slow

@@ -285,10 +285,20 @@ def _swapped_prediction(space: Space, seen: Seen, kept: Remembered) -> Tensor:
 
 
 def _lifted_structure(space: Space, seen: Seen, kept: Remembered) -> Tensor:
-    vectors = torch.cat([_part(space, seen.anchors[view]) for view in space.views])
-    return metric.lifted_structure(
-        vectors, _alike(space, seen).repeat(len(space.views)), margin=space.margin
-    )
+    return metric.lifted_structure(*_of_all_views(space, seen), margin=space.margin)
+
+
+def _margin_of_pairs(space: Space, seen: Seen, kept: Remembered) -> Tensor:
+    vectors, labels = _of_all_views(space, seen)
+    return metric.margin_of_pairs(vectors, labels, far=space.margin)
+
+
+def _triplets_of_batch(space: Space, seen: Seen, kept: Remembered) -> Tensor:
+    return metric.triplets_of_batch(*_of_all_views(space, seen), margin=space.margin)
+
+
+def _generalised_lifted_structure(space: Space, seen: Seen, kept: Remembered) -> Tensor:
+    return metric.generalised_lifted_structure(*_of_all_views(space, seen), margin=space.margin)
 
 
 PairLoss = Callable[[Space, Seen, Remembered, tuple[str, str]], Tensor]
@@ -310,12 +320,21 @@ OF_VIEWS: Mapping[str, Callable[[Space, Seen, Remembered], Tensor]] = {
     "supervised": _supervised,
     "swapped_prediction": _swapped_prediction,
     "lifted_structure": _lifted_structure,
+    "generalised_lifted_structure": _generalised_lifted_structure,
+    "margin_of_pairs": _margin_of_pairs,
+    "triplets_of_batch": _triplets_of_batch,
 }
 
 
 def _both(space: Space, seen: Seen, pair: tuple[str, str]) -> tuple[Tensor, Tensor]:
     anchor, positive = pair
     return _part(space, seen.anchors[anchor]), _part(space, seen.vectors[positive])
+
+
+def _of_all_views(space: Space, seen: Seen) -> tuple[Tensor, Tensor]:
+    """Vectors (views * N, D) of all views, one after the other, and who is alike among them."""
+    vectors = torch.cat([_part(space, seen.anchors[view]) for view in space.views])
+    return vectors, _alike(space, seen).repeat(len(space.views))
 
 
 def _alike(space: Space, seen: Seen) -> Tensor:

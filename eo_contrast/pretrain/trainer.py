@@ -123,6 +123,7 @@ def pretraining_step(
     training.optimizer.zero_grad(set_to_none=True)
     if graph.momentum.moves == "before":
         move_slow(nets, graph, training.step, course.steps)
+    nets.normalise_prototypes()
     parts = config.data.accumulate
     for number, piece in enumerate(pieces(batch, parts)):
         losses = backward(
@@ -135,6 +136,9 @@ def pretraining_step(
             chunk=config.data.chunk,
             share=1 / parts,
         )
+    for name, rows in nets.prototypes.items():
+        if training.step < graph.spaces[name].frozen_steps:
+            rows.grad = None
     average_gradients(fabric, [nets])
     if config.optimizer.clip_norm is not None:
         nn.utils.clip_grad_norm_(nets.parameters(), config.optimizer.clip_norm)
