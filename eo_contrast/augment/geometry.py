@@ -85,14 +85,33 @@ def warp(values: Tensor, valid: Tensor, geometry: Geometry, side: int) -> tuple[
     rows = _matrix(geometry.top, geometry.height, geometry.upside_down, values.shape[-1], side)
     columns = _matrix(geometry.left, geometry.width, geometry.mirrored, values.shape[-1], side)
     rows, columns = rows.to(values.device), columns.to(values.device)
-    warped = _resampled(values, rows, columns)
+    warped = resampled(values, rows, columns)
     if bool(valid.all()):
         there = torch.ones_like(warped, dtype=torch.bool)
     else:
-        weight = _resampled(valid.to(values.dtype), rows, columns)
+        weight = resampled(valid.to(values.dtype), rows, columns)
         there = weight > 0.5
         warped = torch.where(there, warped / weight.clamp_min(1e-6), 0)
     return _turned(warped, geometry.turns), _turned(there, geometry.turns)
+
+
+def resampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Weighted means along both axes, by each sample's own two matrices.
+
+    Args:
+        images: (N, bands, S, S).
+        rows, columns: (N, side, S).
+
+    Returns: (N, bands, side, side).
+    """
+    count, bands, source_side, _ = images.shape
+    side = rows.shape[1]
+    # One product a band: broadcast over bands, each matrix would be copied for every one.
+    upright = images.new_empty(count, bands, side, source_side)
+    for band in range(bands):
+        upright[:, band] = rows @ images[:, band]
+    flat = upright.view(count, bands * side, source_side) @ columns.mT
+    return flat.view(count, bands, side, columns.shape[1])
 
 
 def _window_sizes(
@@ -139,11 +158,6 @@ def _matrix(
     weight = weight / weight.sum(-1, keepdim=True)
     weight = torch.where(torch.from_numpy(backwards)[:, None, None], weight.flip(1), weight)
     return weight.float()
-
-
-def _resampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(N, bands, S, S) -> (N, bands, side, side)."""
-    return (rows[:, None] @ images) @ columns[:, None].mT
 
 
 def _turned(images: Tensor, turns: NDArray[np.int64]) -> Tensor:

@@ -16,12 +16,14 @@ from torch import Tensor
 
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.augment.draws import Key, between, gammas, normals, uniforms
+from eo_contrast.augment.geometry import resampled
 
 # What each column of a sample's uniform numbers is for; groups of bands follow after them.
 JITTER, BRIGHTNESS, CONTRAST, SATURATION, GAMMA, GREY, BLUR, SIGMA, SOLARISE = range(9)
 CUTOUT, CUTOUT_TOP, CUTOUT_LEFT = range(9, 12)
 FIRST_GROUP = 12
 LEAST_POWER = 1e-3
+LEAST_WEIGHT = 1e-6
 SOLARISED_ABOVE = 0.5
 
 
@@ -42,10 +44,12 @@ def recoloured(
         groups: positions of bands that are changed together.
     """
     drawn = uniforms(keys, FIRST_GROUP + 2 * len(groups))
+    # As numbers, since arithmetic with bool is many times slower.
+    weight = None if bool(valid.all()) else valid.to(values.dtype)
     if config.jitters:
-        values = _jittered(values, valid, config, unit, groups, drawn)
-    values = _greyed(values, valid, drawn[:, GREY] < config.grey)
-    values = _blurred(values, drawn[:, BLUR] < config.blur, config, drawn[:, SIGMA])
+        values = _jittered(values, weight, config, unit, groups, drawn)
+    values = _greyed(values, weight, drawn[:, GREY] < config.grey)
+    values = _blurred(values, weight, drawn[:, BLUR] < config.blur, config, drawn[:, SIGMA])
     chosen = drawn[:, SOLARISE] < config.solarise
     if chosen.any():
         mirrored = torch.where(values >= SOLARISED_ABOVE, (1 - values).clamp_min(0), values)
@@ -57,7 +61,7 @@ def recoloured(
 
 def _jittered(
     values: Tensor,
-    valid: Tensor,
+    weight: Tensor | None,
     config: AugmentConfig,
     unit: str,
     groups: Sequence[Sequence[int]],
@@ -71,22 +75,25 @@ def _jittered(
         GAMMA: _factor(drawn[:, GAMMA], config.gamma, active),
     }
     brightness = _column(factors[BRIGHTNESS], values)
+    # The first step makes a copy; the others work on it in place, for new memory costs more than
+    # the arithmetic.
     if unit == "dB":
         values = values + 10 * brightness.clamp_min(LEAST_POWER).log10()
     else:
         values = values * brightness
-    if config.contrast:
-        mean = _mean(values, valid, (2, 3))
-        values = mean + (values - mean) * _column(factors[CONTRAST], values)
-    if config.saturation:
-        grey = _mean(values, valid, (1,))
-        values = grey + (values - grey) * _column(factors[SATURATION], values)
+    for axes, strength, column in (
+        ((2, 3), config.contrast, CONTRAST),
+        ((1,), config.saturation, SATURATION),
+    ):
+        if strength:
+            mean = _mean(values, weight, axes)
+            torch.lerp(mean, values, _column(factors[column], values), out=values)
     if config.tint:
-        values = values * _tints(config, groups, drawn, active, values)
+        values *= _tints(config, groups, drawn, active, values)
     if unit != "dB":
-        values = values.clamp_min(0)
+        values.clamp_min_(0)
     if config.gamma:
-        values = values ** _column(factors[GAMMA], values)
+        values.pow_(_column(factors[GAMMA], values))
     return values
 
 
@@ -105,21 +112,37 @@ def _tints(
     return torch.from_numpy(factors).to(values)[..., None, None]
 
 
-def _greyed(values: Tensor, valid: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
+def _greyed(values: Tensor, weight: Tensor | None, chosen: NDArray[np.bool_]) -> Tensor:
     if not chosen.any():
         return values
-    return torch.where(_column(chosen, values), _mean(values, valid, (1,)), values)
+    rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
+    grey = _mean(values[rows], None if weight is None else weight[rows], (1,))
+    return values.index_copy(0, rows, grey.expand(-1, values.shape[1], -1, -1))
 
 
 def _blurred(
-    values: Tensor, chosen: NDArray[np.bool_], config: AugmentConfig, drawn: NDArray[np.float64]
+    values: Tensor,
+    weight: Tensor | None,
+    chosen: NDArray[np.bool_],
+    config: AugmentConfig,
+    drawn: NDArray[np.float64],
 ) -> Tensor:
+    """Gaussian means of valid pixels alone: no data would darken reflectance, and brighten dB."""
     if not chosen.any():
         return values
     sigma = between(drawn, *config.blur_sigma)[chosen]
-    matrix = _blur_matrix(sigma, values.shape[-1]).to(values.device)[:, None]
+    matrix = _blur_matrix(sigma, values.shape[-1]).to(values.device)
     rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
-    return values.index_copy(0, rows, matrix @ values[rows] @ matrix.mT)
+    if weight is None:
+        blurred = resampled(values[rows], matrix, matrix)
+    else:
+        there = weight[rows]
+        # A sample without holes is divided by 1 and not by a sum of weights, so that nothing in
+        # it hangs on the rest of the batch.
+        whole = there.flatten(1).all(1)[:, None, None, None]
+        share = resampled(there, matrix, matrix).masked_fill(whole, 1)
+        blurred = resampled(values[rows] * there, matrix, matrix) / share.clamp_min(LEAST_WEIGHT)
+    return values.index_copy(0, rows, blurred)
 
 
 def _blur_matrix(sigma: NDArray[np.float64], side: int) -> Tensor:
@@ -195,7 +218,9 @@ def _column(numbers: NDArray[np.generic], values: Tensor) -> Tensor:
     return column if column.dtype == torch.bool else column.to(values.dtype)
 
 
-def _mean(values: Tensor, valid: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Over valid pixels alone; 0 where there is none. Invalid values are 0."""
-    count = valid.sum(axes, keepdim=True)
-    return (values * valid).sum(axes, keepdim=True) / count.clamp_min(1)
+def _mean(values: Tensor, weight: Tensor | None, axes: tuple[int, ...]) -> Tensor:
+    """Over pixels of weight 1, not of 0; 0 where there is none. None: all have weight 1."""
+    if weight is None:
+        return values.mean(axes, keepdim=True)
+    count = weight.sum(axes, keepdim=True)
+    return (values * weight).sum(axes, keepdim=True) / count.clamp_min(1)
