@@ -90,8 +90,8 @@ def standardised(values: Tensor, valid: Tensor, sensor: SensorInput) -> Tensor:
         values: float (N, bands, H, W) in the sensor's unit, bands in the sensor's order.
         valid: bool of the same shape, True where there is data.
 
-    Returns: of the shape and layout of ``values``; what is not valid counts for nothing, NaN
-        neither.
+    Returns: of the shape of ``values``; what is not valid counts for nothing, not even as NaN.
+    Raises: InputError: another number of bands than the sensor's.
     """
     if values.shape[1] != len(sensor.bands):
         raise InputError(

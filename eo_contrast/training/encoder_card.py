@@ -182,7 +182,7 @@ def check_bands(card: EncoderCard, sensor: str, layer: Layer, *, where: str = "d
     raise InputError(
         f"{where}: the encoder's sensor {sensor} eats {wanted.product} {' '.join(wanted.bands)} "
         f"({len(wanted.bands)} bands); here is {layer.product}{_lacking(wanted.bands, layer)}. "
-        f"{_way_on(wanted, layer)}"
+        f"{_way_on(wanted, layer, sensor)}"
     )
 
 
@@ -195,14 +195,14 @@ def _lacking(wanted: Sequence[str], layer: Layer) -> str:
     return f" without {' '.join(lacking)}"
 
 
-def _way_on(wanted: SensorInput, layer: Layer) -> str:
+def _way_on(wanted: SensorInput, layer: Layer, sensor: str) -> str:
     if wanted.product == layer.product:
         return "Give data with these bands, or pretrain on the bands that there are"
     kinds = [PRODUCTS[each].sensor for each in (wanted.product, layer.product) if each in PRODUCTS]
     if len(kinds) == 2 and kinds[0] == kinds[1]:
         return (
             f"Give {wanted.product} data, or pretrain on {layer.product}, from this encoder with "
-            "start.allow_band_change=true if its kernels are to be kept band by band"
+            f"start.{sensor}.allow_band_change=true if its kernels are to be kept band by band"
         )
     return f"Give {wanted.product} data, or an encoder that was pretrained on {layer.product}"
 
