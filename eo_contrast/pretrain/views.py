@@ -28,6 +28,7 @@ GROUPS: Sequence[Sequence[str]] = (
     ("B11", "B12"),
 )
 """Bands of Sentinel-2 that vary together: air, visible, red edge, near and short-wave infrared."""
+COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,12 @@ def plan_views(
 
 
 def band_groups(bands: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Positions of bands that vary together; a band that belongs to no group is its own."""
+    """Positions of bands that vary together; a band that belongs to no group is its own.
+
+    Of three bands or fewer each is its own, or a cast of a colour picture could not be drawn.
+    """
+    if len(bands) <= COLOURS:
+        return tuple((at,) for at in range(len(bands)))
     groups = [
         tuple(at for at, band in enumerate(bands) if band in group)
         for group in GROUPS

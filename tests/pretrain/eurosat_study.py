@@ -13,43 +13,11 @@ import sys
 from pathlib import Path
 
 import click
-import torch
+from probing import probed
 
 from eo_contrast.config import find_config, load_config
-from eo_contrast.data.place_sources import open_places
-from eo_contrast.landcover.probe import Labelled, knn_predict, linear_probe
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.run import RunOptions, pretrain
-from eo_contrast.training.encoder_card import load_encoder
-from eo_contrast.training.features import place_features
-
-SPLITS = ("train", "val", "test")
-
-
-def labelled(run: Path, pack: Path) -> tuple[dict[str, Labelled], int]:
-    """Features of a run's encoder and classes, by split; and how many classes there are."""
-    net, card = load_encoder(run)
-    source = open_places(pack)
-    names = sorted(set(source.labels))
-    parts = {}
-    for split in SPLITS:
-        places = [number for number, own in enumerate(source.splits) if own == split]
-        targets = torch.tensor([names.index(source.labels[number]) for number in places])
-        parts[split] = Labelled(place_features(net, card, source, places), targets)
-    return parts, len(names)
-
-
-def probed(run: Path, pack: Path) -> dict[str, float]:
-    """Accuracies on the test split, per cent."""
-    parts, classes = labelled(run, pack)
-    test = parts["test"]
-    probe = linear_probe(parts["train"], parts["val"], classes=classes)
-    votes = knn_predict(parts["train"], test.features, classes=classes)
-    return {
-        "linear": 100 * float((probe(test.features).argmax(1) == test.targets).double().mean()),
-        "knn": 100 * float((votes.argmax(1) == test.targets).double().mean()),
-        "weight_decay": probe.weight_decay,
-    }
 
 
 @click.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -18,11 +20,20 @@ METHODS = sorted(path.stem for path in shipped_folder("configs/pretrain").glob("
 PLACES, SIDE = 20, 24
 
 
-def small(method: str, *, optical: str = "s2-l2a", **changes: Any) -> PretrainConfig:
+def small(
+    method: str,
+    *,
+    optical: str = "s2-l2a",
+    width: int = 16,
+    memory: Mapping[str, int] = MappingProxyType({"queue": 8, "bank": 4, "prototypes": 6}),
+    **changes: Any,
+) -> PretrainConfig:
     """A shipped method with small images, batches, heads and memory.
 
     Args:
         optical: product of its sensors that are not radar.
+        width: of the heads' vectors; their hidden layers are twice as wide.
+        memory: sizes of what a space may have.
         changes: values to set besides, named as ``data__batch_size``.
     """
     values = yaml.safe_load((shipped_folder("configs/pretrain") / f"{method}.yaml").read_text())
@@ -35,14 +46,13 @@ def small(method: str, *, optical: str = "s2-l2a", **changes: Any) -> PretrainCo
             view["size"] = 16
     for heads in ("projectors", "predictors"):
         for head in graph.get(heads, {}).values():
-            head["hidden"] = ["in" if width == "in" else 32 for width in head["hidden"]]
-            head["out"] = 16
+            head["hidden"] = ["in" if each == "in" else 2 * width for each in head["hidden"]]
+            head["out"] = width
     for space in graph["spaces"].values():
-        for memory, size in (("queue", 8), ("bank", 4), ("prototypes", 6)):
-            if memory in space:
-                space[memory] = size
+        space.update({name: size for name, size in memory.items() if name in space})
         if "features" in space:
-            space["features"] = [0, 12] if space["features"][0] == 0 else [12, 16]
+            common = width * 3 // 4
+            space["features"] = [0, common] if space["features"][0] == 0 else [common, width]
         if space.get("labels") == "class":
             space["labels"] = "place"
     values["encoder"] = {"name": "resnet18"}

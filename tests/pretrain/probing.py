@@ -1,0 +1,52 @@
+"""What an encoder's frozen features tell of the classes of places, for the studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from eo_contrast.data.place_sources import open_places
+from eo_contrast.landcover.probe import Labelled, knn_predict, linear_probe
+from eo_contrast.training.encoder_card import load_encoder
+from eo_contrast.training.features import place_features
+
+SPLITS = ("train", "val", "test")
+
+
+def probed(run: Path, pack: Path, sensors: Sequence[str] | None = None) -> dict[str, float]:
+    """Accuracy of kNN and of a linear probe on the test split, per cent.
+
+    Args:
+        sensors: whose features are taken; None: all of the encoder's, side by side.
+    """
+    parts, classes = labelled(run, pack, sensors)
+    test = parts["test"]
+    probe = linear_probe(parts["train"], parts["val"], classes=classes)
+    votes = knn_predict(parts["train"], test.features, classes=classes)
+    return {
+        "linear": _accuracy(probe(test.features), test.targets),
+        "knn": _accuracy(votes, test.targets),
+        "weight_decay": probe.weight_decay,
+    }
+
+
+def labelled(
+    run: Path, pack: Path, sensors: Sequence[str] | None = None
+) -> tuple[dict[str, Labelled], int]:
+    """Features of a run's encoder and classes, by split; and how many classes there are."""
+    net, card = load_encoder(run)
+    source = open_places(pack)
+    names = sorted(set(source.labels))
+    parts = {}
+    for split in SPLITS:
+        places = [number for number, own in enumerate(source.splits) if own == split]
+        targets = torch.tensor([names.index(source.labels[number]) for number in places])
+        features = place_features(net, card, source, places, sensors=sensors)
+        parts[split] = Labelled(features, targets)
+    return parts, len(names)
+
+
+def _accuracy(scores: torch.Tensor, targets: torch.Tensor) -> float:
+    return 100 * float((scores.argmax(1) == targets).double().mean())
