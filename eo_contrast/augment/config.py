@@ -7,7 +7,6 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from eo_contrast.config import Config
-from eo_contrast.errors import InputError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
@@ -75,16 +74,3 @@ def for_unit(config: AugmentConfig, unit: str) -> AugmentConfig:
     if unit != "dB":
         return config
     return config.model_copy(update=dict.fromkeys(MEANINGLESS_ON_DECIBEL, 0.0))
-
-
-def check(config: AugmentConfig, unit: str) -> None:
-    """Refuse what ``for_unit`` would leave out, where choices are made for one sensor.
-
-    Raises: InputError: a choice means nothing in the unit.
-    """
-    kept = for_unit(config, unit)
-    lost = [name for name in MEANINGLESS_ON_DECIBEL if getattr(kept, name) != getattr(config, name)]
-    if lost:
-        raise InputError(
-            f"augment: {', '.join(lost)} mean nothing on {unit}; leave them out for this sensor"
-        )

@@ -11,6 +11,7 @@ from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.config import Config
 from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.pretrain.graph import Graph, refuse_batch
+from eo_contrast.training.start import StartConfig
 
 
 class PretrainData(Config):
@@ -109,6 +110,9 @@ class PretrainConfig(Config):
     graph: Graph
     augment: dict[str, AugmentConfig] = Field({}, description="by name, for views")
     encoder: EncoderConfig = EncoderConfig()
+    start: dict[str, StartConfig] = Field(
+        {}, description="by sensor, weights to start from; others start at random"
+    )
     keep_head_layers: int = Field(
         0, ge=0, description="layers of the projector that are kept for fine-tuning"
     )
@@ -132,5 +136,9 @@ class PretrainConfig(Config):
                     f"graph.views.{name}.augment: '{view.augment}' is not among those in augment, "
                     f"{there}"
                 )
+        strangers = sorted(set(self.start) - set(self.graph.sensors))
+        if strangers:
+            there = ", ".join(self.graph.sensors)
+            raise ValueError(f"start.{strangers[0]}: no such sensor; the graph has {there}")
         refuse_batch(self.graph, self.data.batch_size // self.data.accumulate)
         return self

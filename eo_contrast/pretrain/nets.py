@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +36,13 @@ class Trunks(nn.Module):
         self.trunks = nn.ModuleDict(trunks)
         self.projectors = nn.ModuleDict(projectors)
 
+    def trunk(self, sensor: str) -> Any:
+        """The encoder that a sensor's images go through."""
+        return self.trunks[sensor if sensor in self.trunks else ALL_SENSORS]
+
     def encode(self, sensor: str, images: Tensor) -> Tensor:
         """(N, bands, H, W) of a sensor -> (N, width)."""
-        encoded: Tensor = self.trunks[sensor if sensor in self.trunks else ALL_SENSORS](images)
+        encoded: Tensor = self.trunk(sensor)(images)
         return encoded
 
     def project(self, projector: str, sensor: str, features: Tensor) -> Tensor:
@@ -87,6 +92,11 @@ class GraphNets(nn.Module):
         """Bring prototypes to length 1, or their rate would fall as they grow."""
         for rows in self.prototypes.values():
             rows.copy_(F.normalize(rows, dim=1))
+
+    def start_slow(self) -> None:
+        """Let the slow nets begin where the online ones are."""
+        if self.slow is not None:
+            self.slow.load_state_dict(self.online.state_dict())
 
     def seer(self, encoder: str) -> Trunks:
         """The trunks that see a view of this encoder, ``online`` or ``momentum``."""

@@ -52,6 +52,7 @@ from eo_contrast.training.run_folder import (
     no_trace_of_unreadable,
     run_log,
 )
+from eo_contrast.training.start import load_start
 
 TRAIN = "train"
 
@@ -114,7 +115,7 @@ def pretrain(config: PretrainConfig, data: Path, run: Path, options: RunOptions)
         refuse_existing(run, overwrite=options.overwrite)
     _check_processes(config, fabric)
     course = _course(config, len(material.places), options)
-    training = _built(config, material, fabric)
+    training = _built(config, material, fabric, options)
     checkpoint = _restore(training, run) if options.resume else {}
     looks: dict[str, float] = {}
     with disk_errors_named(run):
@@ -259,11 +260,18 @@ def _head_state(training: Pretraining) -> dict[str, Any]:
     return found
 
 
-def _built(config: PretrainConfig, material: Material, fabric: Fabric) -> Pretraining:
+def _built(
+    config: PretrainConfig, material: Material, fabric: Fabric, options: RunOptions
+) -> Pretraining:
     try:
         nets = build_nets(config.graph, config.encoder, material.sensors, config.seed)
     except ValueError as error:
         raise InputError(str(error)) from error
+    for name, start in ({} if options.resume else config.start).items():
+        trunk = nets.online.trunk(name)
+        for remark in load_start(start, trunk, material.sensors[name], sensor=name):
+            options.say(remark)
+    nets.start_slow()
     nets = placed(
         nets,
         fabric.device,

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
-from eo_contrast.augment.config import AugmentConfig, check, for_unit
+from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.augment.draws import uniforms
 from eo_contrast.augment.photometry import BRIGHTNESS, CONTRAST, SATURATION
 from eo_contrast.augment.pipeline import augmented
-from eo_contrast.errors import InputError
 
 SIMCLR = AugmentConfig(
     crop_area=(0.08, 1),
@@ -209,12 +208,3 @@ def test_on_decibel_speckle_keeps_the_mean_power():
     valid = torch.ones_like(values, dtype=torch.bool)
     speckled, _ = run(values, valid, AugmentConfig(speckle_looks=4), unit="dB")
     assert float(torch.pow(10, speckled / 10).mean()) == pytest.approx(10**-1.5, rel=0.01)
-
-
-def test_what_means_nothing_on_decibel_is_refused_by_name():
-    config = AugmentConfig(brightness=0.4, grey=0.2, gamma=0.1)
-    with pytest.raises(InputError, match="gamma, grey mean nothing on dB"):
-        check(config, "dB")
-    check(config, "reflectance")
-    check(for_unit(config, "dB"), "dB")
-    assert for_unit(config, "dB") == AugmentConfig(brightness=0.4)

@@ -109,6 +109,23 @@ def test_chunks_encoded_twice_give_the_gradient_of_the_whole(world, tmp_path):
     assert other["losses"]["loss"] == pytest.approx(one["losses"]["loss"], rel=1e-4)
 
 
+def test_a_run_starts_from_another_runs_trunk(world, tmp_path):
+    pretrain(small("simclr", seed=1), world, tmp_path / "first", options(steps=2))
+    config = small(
+        "moco_v2",
+        start={"image": {"path": str(tmp_path / "first")}},
+        # No step worth the name, and no warm-up from 0.
+        optimizer={"kind": "sgd", "lr": 1e-12, "weight_decay": 0.0},
+    )
+    pretrain(config, world, tmp_path / "second", options(steps=1))
+    (first, _), (second, _) = (load_encoder(tmp_path / name) for name in ("first", "second"))
+    for name, weights in first.named_parameters():
+        torch.testing.assert_close(weights, second.get_parameter(name), rtol=1e-6, atol=1e-8)
+    slow = load_checkpoint(tmp_path / "second" / "last.ckpt")["nets"]["graph"]
+    kept = first.trunks["image"].net.conv1.weight
+    torch.testing.assert_close(slow["slow.trunks.image.net.conv1.weight"], kept.detach())
+
+
 def test_accumulated_parts_make_one_step(world, tmp_path):
     config = small("simclr", data__batch_size=8, data__accumulate=2)
     assert pretrain(config, world, tmp_path / "run", options(steps=2))["steps"] == 2
