@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
 
 import pytest
 import torch
 from conformance import assert_conforms
+from tiny_encoders import mlp, tiny_encoder
 from torch import nn
 from torch.nn import functional as F
 
@@ -20,13 +20,6 @@ from eo_contrast.objectives.contrastive import (
 from eo_contrast.pretrain.memory import Bank, Queue, follow, momentum_at
 
 
-def tiny_encoder(*, mlp: bool) -> nn.Module:
-    """The encoder of the reference numbers, its parameters named as theirs."""
-    head = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 4)) if mlp else nn.Linear(6, 4)
-    parts = [("lin", nn.Linear(5, 6)), ("bn", nn.BatchNorm1d(6)), ("relu", nn.ReLU()), ("fc", head)]
-    return nn.Sequential(OrderedDict(parts)).double()
-
-
 def named(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name.replace(".", "_"): value for name, value in net.state_dict().items()}
 
@@ -34,7 +27,7 @@ def named(net: nn.Module) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(("case", "temperature"), [("moco_v1", 0.07), ("moco_v2", 0.2)])
 def test_four_steps_of_moco(pretraining, case, temperature):
     data = pretraining(case)
-    query = tiny_encoder(mlp=case == "moco_v2")
+    query = tiny_encoder(mlp(6, 6, 4) if case == "moco_v2" else nn.Linear(6, 4))
     for name, value in named(query).items():
         value.copy_(data[f"init_q_{name}"])
     key = copy.deepcopy(query).requires_grad_(False)

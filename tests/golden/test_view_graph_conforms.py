@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import OrderedDict
-
 import pytest
 import torch
 import yaml
 from conformance import assert_conforms
 from lightning_fabric import Fabric
+from tiny_encoders import assert_state, fill, mlp, normed_mlp, tiny_encoder
 from torch import nn
 
 from eo_contrast.config import find_config
@@ -41,35 +39,6 @@ def batch_of(graph: Graph, images: dict[str, torch.Tensor], places: torch.Tensor
     )
 
 
-def encoder(names: tuple[str, str] = ("lin", "bn")) -> nn.Sequential:
-    parts = [(names[0], nn.Linear(5, 6)), (names[1], nn.BatchNorm1d(6)), ("relu", nn.ReLU())]
-    return nn.Sequential(OrderedDict(parts)).double()
-
-
-def mlp(widths: tuple[int, ...]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1]).double()
-
-
-def fill(net: nn.Module, values: dict[str, torch.Tensor]) -> None:
-    for name, value in net.state_dict().items():
-        value.copy_(values[name.replace(".", "_")])
-
-
-def assert_state(net: nn.Module, values: dict[str, torch.Tensor], what: str) -> None:
-    for name, value in net.state_dict().items():
-        wanted = values[name.replace(".", "_")].double()
-        torch.testing.assert_close(
-            value.double(),
-            wanted,
-            rtol=1e-9,
-            atol=1e-12,
-            msg=lambda text, n=name: f"{what} {n}: {text}",
-        )
-
-
 def step_of(graph: Graph, nets: GraphNets, memory: Memory, batch: ViewBatch, number: int):
     """Momentum, forward, memory, backward: what the trainer does before the optimiser."""
     if graph.momentum.moves == "before":
@@ -88,7 +57,7 @@ def test_moco(pretraining, case):
     graph = shipped_graph(case, queue=12)
     graph = graph.model_copy(update={"momentum": graph.momentum.model_copy(update={"base": 0.9})})
     widths = (6, 4) if case == "moco_v1" else (6, 6, 4)
-    trunks = Trunks({"all": encoder()}, {"default": mlp(widths)})
+    trunks = Trunks({"all": tiny_encoder()}, {"default": mlp(*widths)})
     start = data.under("init_q_")
     fill(trunks.trunks["all"], start)
     head = trunks.projectors["default"]
@@ -115,7 +84,7 @@ def test_seco(pretraining):
     graph = shipped_graph("seco", queue=12)
     graph = graph.model_copy(update={"momentum": graph.momentum.model_copy(update={"base": 0.9})})
     names = ("all", "season", "synthetic")
-    trunks = Trunks({"all": encoder(("0", "1"))}, {name: mlp((6, 6, 3)) for name in names})
+    trunks = Trunks({"all": tiny_encoder(names=("0", "1"))}, {name: mlp(6, 6, 3) for name in names})
     fill(trunks.trunks["all"], data.under("init_encq_"))
     for number, name in enumerate(names):
         fill(trunks.projectors[name], data.under(f"init_headq_{number}_"))
@@ -154,8 +123,8 @@ def test_moco_v3(pretraining):
     data = pretraining("moco_v3")
     # The reference's temperature, and its weight of twice that.
     graph = shipped_graph("moco_v3", temperature=0.2, weight=0.4)
-    trunks = Trunks({"all": encoder()}, {"default": normed((6, 7, 4), last=True)})
-    predictor = normed((4, 7, 4), last=False)
+    trunks = Trunks({"all": tiny_encoder()}, {"default": normed_mlp(6, 7, 4, last=True)})
+    predictor = normed_mlp(4, 7, 4, last=False)
     start = data.under("init_base_encoder_")
     fill(trunks.trunks["all"], start)
     fill(trunks.projectors["default"], data.under("init_base_encoder_fc_"))
@@ -236,12 +205,3 @@ def test_decur(pretraining):
     assert_conforms(losses.total, data["total"], "loss")
     for view, key in names.items():
         assert_conforms(images[view].grad, data[f"grad_{key}"], f"gradient of {view}")
-
-
-def normed(widths: tuple[int, ...], *, last: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(widths):
-        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
-    layers = layers[:-1]
-    layers[-1] = nn.BatchNorm1d(widths[-1], affine=False)
-    return nn.Sequential(*(layers if last else layers[:-1])).double()
