@@ -91,7 +91,8 @@ def follow(slow: nn.Module, quick: nn.Module, momentum: float) -> None:
 
     Running statistics of norms stay those of the slow net's own forwards.
     """
-    mine, theirs = list(slow.parameters()), list(quick.parameters())
+    mine: list[Tensor] = list(slow.parameters())
+    theirs: list[Tensor] = list(quick.parameters())
     # Lists at once: hundreds of small operations cost more than what they do.
     torch._foreach_mul_(mine, momentum)
     torch._foreach_add_(mine, theirs, alpha=1 - momentum)
