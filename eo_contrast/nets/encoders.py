@@ -162,9 +162,11 @@ class Encoder(nn.Module):
         if architecture.multiple is not None:
             side = self.config.built_size
             if (rows, columns) != (side, side):
+                could_be = rows == columns and rows % architecture.multiple == 0
                 raise InputError(
                     f"images of {rows} x {columns} pixels: this {self.config.name} is built for "
-                    f"{side} x {side}; crop or resize them, or build it with encoder.size={rows}"
+                    f"{side} x {side}; crop or resize them"
+                    f"{f', or build it with encoder.size={rows}' if could_be else ''}"
                 )
         elif min(rows, columns) < architecture.smallest:
             raise InputError(

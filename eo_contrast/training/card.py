@@ -150,7 +150,7 @@ def fill(net: nn.Module, file: Path) -> None:
 def _no_model(file: Path) -> InputError:
     return InputError(
         f"{file}: not a model of eo-contrast (no weights with a card inside); "
-        "give a model.safetensors or a run folder that train-translator made"
+        "give a model.safetensors or a finished run folder"
     )
 
 

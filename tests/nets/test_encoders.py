@@ -135,6 +135,11 @@ def test_another_size_than_it_is_built_for_is_refused(name: EncoderName, way: st
         getattr(encoder, way)(images(2, side=96))
 
 
+def test_a_size_that_cannot_be_built_is_not_advised() -> None:
+    with pytest.raises(InputError, match="64 x 64; crop or resize them$"):
+        built("vit_small")(images(2, side=100))
+
+
 def test_images_too_small_for_convnext_are_refused() -> None:
     with pytest.raises(InputError, match="convnext_tiny needs 32 a side"):
         built("convnext_tiny")(images(2, side=31))
