@@ -136,7 +136,7 @@ def test_another_size_than_it_is_built_for_is_refused(name: EncoderName, way: st
 
 
 def test_a_size_that_cannot_be_built_is_not_advised() -> None:
-    with pytest.raises(InputError, match="64 x 64; crop or resize them$"):
+    with pytest.raises(InputError, match=r"64 x 64; crop or resize them$"):
         built("vit_small")(images(2, side=100))
 
 
