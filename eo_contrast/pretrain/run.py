@@ -226,6 +226,7 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
             "seed": config.seed,
             "places": len(material.places),
             "split": material.split,
+            "start": {name: start.path for name, start in config.start.items()},
         },
     )
     net = SensorEncoders(card)
