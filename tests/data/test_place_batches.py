@@ -111,6 +111,55 @@ def test_an_epoch_visits_every_place_once_in_an_order_of_its_own(root):
     assert first != second
 
 
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_no_place_is_twice_in_a_step_of_whole_epochs(root, world_size):
+    source = open_places(root / "pack")
+    for step in range(8):
+        together = [
+            place
+            for rank in range(world_size)
+            for place in place_batch_at(
+                source,
+                Draw(SEASONS, 3 // world_size, rank=rank, world_size=world_size, whole_epochs=True),
+                step,
+            ).places
+        ]
+        assert len(set(together)) == len(together)
+
+
+def test_samples_of_whole_epochs_are_numbered_past_what_is_left_out(root):
+    draw = Draw(SEASONS, 3, whole_epochs=True)
+    source = open_places(root / "pack")
+    numbers = [place_batch_at(source, draw, step).samples for step in range(3)]
+    assert numbers == [(0, 1, 2), (3, 4, 5), (7, 8, 9)]
+
+
+def test_an_epoch_too_small_for_a_step_is_refused(root):
+    with pytest.raises(InputError, match="batch of 8 places: there are 7"):
+        place_batch_at(open_places(root / "pack"), Draw(SEASONS, 8, whole_epochs=True), 0)
+
+
+def test_dates_drawn_with_replacement_may_be_one(root):
+    source = open_places(root / "pack")
+    found = [
+        place_batch_at(source, Draw(SEASONS, 7, repeat_dates=True), step) for step in range(30)
+    ]
+    pairs = [
+        pair
+        for batch in found
+        for pair in zip(batch.dates["anchor"], batch.dates["positive"], strict=True)
+    ]
+    equal = sum(one == other for one, other in pairs) / len(pairs)
+    assert 0.23 < equal < 0.43  # a third, of three dates
+    assert all(batch.dates["anchor"] == batch.dates["radar"] for batch in found)
+
+
+def test_splits_are_joined_by_plus(root):
+    source = open_places(root / "pack")
+    both = place_batch_at(source, Draw(SEASONS, 7, split="train+test"), 0)
+    assert sorted(both.places) == list(range(7))
+
+
 def test_slots_of_other_numbers_show_other_dates_and_of_one_number_the_same(root):
     source = open_places(root / "pack")
     batch = place_batch_at(source, Draw(SEASONS, batch_size=7), 0)
