@@ -50,12 +50,14 @@ def test_without_features_the_bias_is_the_logarithm_of_the_shares():
     )
 
 
-def test_the_strongest_of_equally_good_decays_is_taken():
-    probe = linear_probe(clusters(90, 1, 0.01), clusters(30, 2, 0.01), classes=CLASSES)
-    best = max(probe.validation.values())
-    assert probe.weight_decay == next(
-        decay for decay in WEIGHT_DECAYS if probe.validation[decay] == best
-    )
+def test_of_decays_with_one_score_the_surest_on_validation_is_taken():
+    train, validation = clusters(90, 1, 0.01), clusters(30, 2, 0.01)
+    probe = linear_probe(train, validation, classes=CLASSES)
+    assert set(probe.validation.values()) == {1.0}
+    assert probe.weight_decay < max(WEIGHT_DECAYS)
+    chosen = -probe(validation.features).log()[torch.arange(30), validation.targets].mean()
+    strong = linear_probe(train, validation, classes=CLASSES, decays=[max(WEIGHT_DECAYS)])
+    assert chosen < -strong(validation.features).log()[torch.arange(30), validation.targets].mean()
 
 
 def test_scale_and_shift_of_features_do_not_matter():
