@@ -206,9 +206,7 @@ def _first_sample(draw: Draw, step: int, places: int) -> int:
     return epoch * places + step_of_epoch * together + draw.rank * draw.batch_size
 
 
-def _dates(
-    draw: Draw, counts: Sequence[int], generator: np.random.Generator
-) -> tuple[int, ...]:
+def _dates(draw: Draw, counts: Sequence[int], generator: np.random.Generator) -> tuple[int, ...]:
     """An image for each slot, of products that may have different numbers of them."""
     most = max(counts)
     if draw.repeat_dates:
