@@ -12,7 +12,7 @@ from eo_contrast.cli.options import Output, output_options, overwrite_option
 @click.command("search")
 @click.argument("embeddings", type=click.Path(path_type=Path))
 @click.option(
-    "--like", required=True, metavar="ID", help="Id of an image, or its beginning or end."
+    "--like", required=True, metavar="ID", help="Id of an image, or a part of it that no other has."
 )
 @click.option("--top", type=click.IntRange(1), default=12, show_default=True, help="How many.")
 @click.option("--other-places", is_flag=True, help="Leave out images of the same place.")
@@ -40,7 +40,7 @@ def command(
     \b
     Example:
       eo-contrast search eurosat-emb.parquet --like River_1203 --picture like.png
-      eo-contrast search archive-emb.parquet --like 0000200 --other-places --top 5
+      eo-contrast search archive-emb.parquet --like 0000200/s2a/20210405 --other-places --top 5
     """
     from eo_contrast.errors import InputError
     from eo_contrast.files import refuse_existing

@@ -31,7 +31,7 @@ class Neighbour:
 
 
 def find_image(embeddings: Embeddings, like: str) -> int:
-    """The row of an image by its id, or by the beginning or end of it that no other has.
+    """The row of an image by its id, or by a part of it that no other has, best an end.
 
     Raises: InputError: none or several; names those that are near.
     """
@@ -39,11 +39,14 @@ def find_image(embeddings: Embeddings, like: str) -> int:
     if like in ids:
         return ids.index(like)
     alike = [k for k, name in enumerate(ids) if name.startswith(like) or name.endswith(like)]
-    if len(alike) == 1 and like:
+    alike = alike or [k for k, name in enumerate(ids) if like in name]
+    if len(alike) == 1:
         return alike[0]
     if alike:
         named = ", ".join(ids[k] for k in alike[:MOST_NAMED])
-        raise InputError(f"--like {like}: {len(alike)} images are called so, as {named}; give more")
+        raise InputError(
+            f"--like {like}: {len(alike)} images have that in their names, as {named}; give more"
+        )
     raise InputError(
         f"--like {like}: no such image in {embeddings.path}; near are {_near(like, ids)}"
     )
@@ -67,19 +70,29 @@ def nearest(
 
     Returns: up to ``top`` a query.
     """
-    similarities = _similarities(embeddings, queries)
-    sensors = np.array(embeddings.sensors, dtype=object)
-    places = np.array(embeddings.table.column("place_id").to_pylist(), dtype=object)
-    found = []
-    for query, own in zip(queries, similarities, strict=True):
-        allowed = sensors == sensors[query]
-        allowed[query] = False
+    order, back = np.unique(np.array(queries, dtype=np.int64), return_inverse=True)
+    asked = normalised(embeddings.vectors(order))[back]
+    sensors = _numbered(embeddings.sensors)
+    places = _numbered(embeddings.table.column("place_id").to_pylist())
+    best = np.full((len(queries), 0), -np.inf)
+    numbers = np.zeros((len(queries), 0), np.int64)
+    start = 0
+    for batch in embeddings.batches():
+        rows = np.arange(start, start + len(batch))
+        out = sensors[rows][None] != sensors[queries][:, None]
+        out |= rows[None] == np.array(queries)[:, None]
         if other_places:
-            allowed &= places != places[query]
-        rows = np.flatnonzero(allowed)
-        best = rows[np.argsort(-own[rows], kind="stable")[:top]]
-        found.append([Neighbour(int(row), float(own[row])) for row in best])
-    return found
+            out |= places[rows][None] == places[queries][:, None]
+        cosines = np.where(out, -np.inf, asked @ normalised(batch).T)
+        best = np.concatenate([best, cosines], axis=1)
+        numbers = np.concatenate([numbers, np.broadcast_to(rows, cosines.shape)], axis=1)
+        first = np.argsort(-best, axis=1, kind="stable")[:, :top]
+        best, numbers = (np.take_along_axis(each, first, axis=1) for each in (best, numbers))
+        start += len(batch)
+    return [
+        [Neighbour(int(k), float(s)) for k, s in zip(*one, strict=True) if np.isfinite(s)]
+        for one in zip(numbers, best, strict=True)
+    ]
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -89,12 +102,9 @@ def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(wide / np.maximum(lengths, np.finfo(np.float64).tiny))
 
 
-def _similarities(embeddings: Embeddings, queries: Sequence[int]) -> NDArray[np.float64]:
-    """(queries, rows), the vectors read a few thousand at a time."""
-    order, back = np.unique(np.array(queries, dtype=np.int64), return_inverse=True)
-    asked = normalised(embeddings.vectors(order))[back]
-    parts = [asked @ normalised(batch).T for batch in embeddings.batches()]
-    return np.concatenate(parts, axis=1)
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each name, the same for the same."""
+    return np.asarray(np.unique(np.array(names, dtype=str), return_inverse=True)[1])
 
 
 def _near(like: str, ids: Sequence[str]) -> str:

@@ -30,13 +30,13 @@ class Shown:
 
     Attributes:
         pixels: (H, W, 3) 0..1; None: it cannot be read.
-        caption: its class, or its place where it has none.
+        caption: its class; where it has none its place, and on a second line its date.
         similarity: to the first image; None: it is the first.
     """
 
     row: Row
     pixels: NDArray[np.float32] | None
-    caption: str
+    caption: tuple[str, ...]
     similarity: float | None
 
 
@@ -65,12 +65,12 @@ def shown(rows: Sequence[Row], similarities: Sequence[float]) -> list[Shown]:
     ]
 
 
-def caption_of(row: Row) -> str:
+def caption_of(row: Row) -> tuple[str, ...]:
     """The class of an image; its place and date where it has none."""
     if row["label"]:
-        return str(row["label"])
-    date = f" {row['datetime']:%Y-%m-%d}" if row["datetime"] else ""
-    return f"{row['place_id'].rpartition('/')[2]}{date}"
+        return (str(row["label"]),)
+    place = row["place_id"].rpartition("/")[2]
+    return (place, f"{row['datetime']:%Y-%m-%d}") if row["datetime"] else (place,)
 
 
 def draw_neighbours(images: Sequence[Shown], out: Path) -> None:
@@ -80,7 +80,7 @@ def draw_neighbours(images: Sequence[Shown], out: Path) -> None:
     """
     columns = min(len(images), MOST_COLUMNS)
     lines = -(-len(images) // columns)
-    size = (PANEL_INCHES * columns, (PANEL_INCHES + 0.4) * lines)
+    size = (PANEL_INCHES * columns, (PANEL_INCHES + 0.5) * lines)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel in panels:
@@ -93,7 +93,7 @@ def draw_neighbours(images: Sequence[Shown], out: Path) -> None:
         else:
             panel.imshow(image.pixels, interpolation="nearest")
         like = "like this" if image.similarity is None else f"{image.similarity:.3f}"
-        panel.set_title(f"{_shortened(image.caption)}\n{like}", fontsize=8)
+        panel.set_title("\n".join([*map(_shortened, image.caption), like]), fontsize=8)
     with whole_file(out) as partial:
         FigureCanvasAgg(figure)
         figure.savefig(partial, format="png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import eo_contrast
 from eo_contrast.files import whole_file
 from eo_contrast.report import wording
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One score in large type; ``change`` since the first look, in words, or empty."""
+
+    label: str
+    value: str
+    unit: str
+    meaning: str
+    change: str
 
 
 def write_page(path: Path, template: str, **context: Any) -> Path:

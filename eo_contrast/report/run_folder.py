@@ -20,8 +20,29 @@ Row = Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Log:
+    """What any training has logged, by rising step.
+
+    Attributes:
+        train: rows of the losses.
+        watch: rows of the looks in between.
+        timings: rows of ``timings.jsonl`` as written; after a resume steps may come twice.
+    """
+
+    train: Sequence[Row]
+    watch: Sequence[Row]
+    timings: Sequence[Row]
+
+    @property
+    def step(self) -> int:
+        """The last step that anything is known of; 0 before the first row."""
+        rows = (*self.train, *self.watch)
+        return max((int(row["step"]) for row in rows), default=0)
+
+
+@dataclass(frozen=True)
 class Run:
-    """A training run as it lies on disk.
+    """A translator's training run as it lies on disk.
 
     Attributes:
         folder: the run folder, as the user named it.
@@ -45,8 +66,7 @@ class Run:
     @property
     def step(self) -> int:
         """The last step that anything is known of; 0 before the first row."""
-        rows = (*self.train, *self.watch)
-        return max((int(row["step"]) for row in rows), default=0)
+        return Log(self.train, self.watch, self.timings).step
 
 
 @dataclass(frozen=True)
@@ -65,30 +85,44 @@ class Speed:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder, finished or not.
+    """Read the run folder of a translator, finished or not.
 
     Raises:
         InputError: no such folder, no training run in it, or a file of it is damaged.
     """
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}; give a run folder that train-translator made")
-    if not (folder / CONFIG_FILE).is_file():
-        raise InputError(
-            f"{folder}: holds no {CONFIG_FILE}, so no training run; "
-            "give a run folder that train-translator made"
-        )
-    rows = _checked(read_rows(folder / METRICS_FILE), folder / METRICS_FILE)
-    timings = _checked(read_rows(folder / TIMINGS_FILE), folder / TIMINGS_FILE)
+    log = read_log(folder)
     return Run(
         folder=folder,
         config=load_config(TranslatorConfig, folder / CONFIG_FILE),
         card=read_card(folder) if (folder / MODEL_FILE).is_file() else None,
         resumable=(folder / CHECKPOINT_FILE).is_file(),
+        train=log.train,
+        watch=log.watch,
+        timings=log.timings,
+        samples=_samples(folder / "samples"),
+    )
+
+
+def read_log(folder: Path) -> Log:
+    """What a training of any kind has logged into its folder.
+
+    Raises:
+        InputError: no such folder, no training run in it, or a log of it is damaged.
+    """
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}; give the run folder of a training")
+    if not (folder / CONFIG_FILE).is_file():
+        raise InputError(
+            f"{folder}: holds no {CONFIG_FILE}, so no training run; give the run folder of a "
+            "training"
+        )
+    rows = _checked(read_rows(folder / METRICS_FILE), folder / METRICS_FILE)
+    timings = _checked(read_rows(folder / TIMINGS_FILE), folder / TIMINGS_FILE)
+    return Log(
         train=_of_phase(rows, "train"),
         watch=_of_phase(rows, "watch"),
         timings=[_numbers(row) for row in timings],
-        samples=_samples(folder / "samples"),
     )
 
 

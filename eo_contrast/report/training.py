@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from eo_contrast.report.charts import Chart, drawn
-from eo_contrast.report.page import write_page
+from eo_contrast.report.page import Headline, write_page
 from eo_contrast.report.pictures import RGB, Picture, png, read_png, shrunk
 from eo_contrast.report.run_folder import Run, Speed, read_run, speed
 from eo_contrast.report.score_table import (
@@ -33,17 +33,6 @@ TIMELINE_LENGTH = 8
 TIMELINE_TILE = 160
 LARGEST_TRIPTYCH = 1536
 GAP = 8
-
-
-@dataclass(frozen=True)
-class Headline:
-    """One score in large type; ``change`` since the first look, in words, or empty."""
-
-    label: str
-    value: str
-    unit: str
-    meaning: str
-    change: str
 
 
 @dataclass(frozen=True)
