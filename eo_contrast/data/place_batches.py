@@ -21,6 +21,7 @@ from eo_contrast.data.loader import prefetched_batches
 from eo_contrast.data.order import epoch_order, sample_generator
 from eo_contrast.data.place_sources import PlaceSource, open_places
 from eo_contrast.errors import InputError
+from eo_contrast.raster.reader import unplaced_silently
 
 PREFETCH = 2
 
@@ -152,9 +153,14 @@ def place_batches(
     """
     source = open_places(path)
     if workers == 0:
-        yield from prefetched_batches(
-            lambda step: place_batch_at(source, draw, step), first_step, last_step, depth=PREFETCH
-        )
+        # Around the threads, not in them: warnings' filters are the whole process's.
+        with unplaced_silently():
+            yield from prefetched_batches(
+                lambda step: place_batch_at(source, draw, step),
+                first_step,
+                last_step,
+                depth=PREFETCH,
+            )
         return
     place_batch_at(source, draw, first_step)  # what is wrong is told here, not by a worker
     yield from DataLoader(
