@@ -17,10 +17,11 @@ from eo_contrast.evaluate.neighbours import neighbour_votes
 
 NEIGHBOURS, TEMPERATURE = 20, 0.07
 """Fixed in advance for every encoder, not chosen on any data."""
-WEIGHT_DECAYS = tuple(10.0**exponent for exponent in (1, 0, -1, -2, -3, -4, -5, -6, -7))
+WEIGHT_DECAYS = tuple(10.0**exponent for exponent in (0, -1, -2, -3, -4, -5, -6))
 """From strong to weak, each fit starts from the one before."""
 ITERATIONS = 200
 GRADIENT_TOLERANCE = 1e-5
+LOSS_TOLERANCE = 1e-10
 LEAST_DEVIATION = 1e-6
 """Features that vary less, relative to the largest deviation, are constant, and left at 0."""
 
@@ -184,7 +185,7 @@ def _minimised(
         max_iter=ITERATIONS,
         history_size=10,
         tolerance_grad=GRADIENT_TOLERANCE,
-        tolerance_change=0.0,
+        tolerance_change=LOSS_TOLERANCE,
         line_search_fn="strong_wolfe",
     )
 

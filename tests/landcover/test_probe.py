@@ -101,3 +101,41 @@ def test_the_objective_is_mean_cross_entropy_and_decay(multi_label):
         wanted = -logits.log_softmax(1)[torch.arange(4), targets].mean()
     wanted = wanted + 0.05 * layer[:, :2].square().sum()
     torch.testing.assert_close(objective(layer, features, targets, 0.1), wanted)
+
+
+def test_no_layer_near_by_is_better():
+    train = clusters(90, 1)
+    probe = linear_probe(train, clusters(30, 2), classes=CLASSES, decays=[0.01])
+    layer = torch.cat([probe.weights, probe.bias[:, None]], dim=1)
+    seen = probe.standardise(train.features)
+    least = objective(layer, seen, train.targets, 0.01)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        moved = layer + 0.01 * torch.randn(layer.shape, generator=generator, dtype=layer.dtype)
+        assert objective(moved, seen, train.targets, 0.01) > least
+
+
+def test_a_strong_decay_makes_weights_small():
+    train = clusters(90, 1)
+    strong, weak = (
+        linear_probe(train, train, classes=CLASSES, decays=[decay]).weights.norm()
+        for decay in (10.0, 1e-3)
+    )
+    assert strong < 0.1 * weak
+
+
+def test_two_fits_are_equal_to_the_bit():
+    train, validation = clusters(90, 1), clusters(30, 2)
+    one, other = (linear_probe(train, validation, classes=CLASSES) for _ in range(2))
+    assert torch.equal(one.weights, other.weights)
+
+
+def test_a_neighbour_of_several_labels_votes_for_each():
+    train = Labelled(torch.eye(3), torch.tensor([[1, 1], [0, 1], [0, 0]]))
+    shares = knn_predict(train, torch.eye(3)[:1], classes=2, neighbours=1)
+    assert shares.tolist() == [[1.0, 1.0]]
+
+
+def test_features_are_standardised_by_the_training_places():
+    standardise = standardiser(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    assert standardise(torch.tensor([[4.0, 9.0]])).tolist() == [[2.0, 0.0]]
