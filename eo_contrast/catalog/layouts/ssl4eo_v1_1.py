@@ -7,6 +7,7 @@ dates. All counts of Sentinel-2 have the 1000 that baseline 04.00 adds, also tho
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def read(row: Row, places: Sequence[int], onto: Grid) -> Iterator[Stored]:
     top, bottom, left, right = part_under(onto, whole)
     sample, time = row["part"]
     with _named(path):
-        stored = _opened(path)["bands"][sample, time, :, top:bottom, left:right]
+        stored = _opened(path, os.getpid())["bands"][sample, time, :, top:bottom, left:right]
     part = whole.window(top, left, bottom - top, right - left)
     for place in places:
         counts = stored[place]
@@ -173,7 +174,8 @@ def contents_of(path: Path) -> Contents:
 
 
 @lru_cache(maxsize=8)
-def _opened(path: Path) -> Any:
+def _opened(path: Path, process: int) -> Any:
+    """The file, opened by each process: one that was forked shares its parent's place in it."""
     return import_module("zarr").open_group(_store(path), mode="r", zarr_format=2)
 
 
