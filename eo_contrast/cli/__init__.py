@@ -38,6 +38,7 @@ COMMANDS = {
     "pretrain": Entry("pretrain", "Pretrain an encoder without labels."),
     "embed": Entry("embed", "Write one vector an image of a catalogue."),
     "search": Entry("search", "Find the images most like one."),
+    "finetune": Entry("finetune", "Train land cover on an encoder."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),

@@ -24,8 +24,8 @@ from eo_contrast.landcover.label_sets import (
     nineteen_of_names,
     shares_above,
 )
+from eo_contrast.training.land_cover_card import LandCoverTask
 
-Task = Literal["classification", "multi-label", "segmentation"]
 Split = Literal["train", "val", "test"]
 BETWEEN_LABELS = ";"
 """As a catalogue's column ``label`` has several of them."""
@@ -74,7 +74,7 @@ class LabelledPlaces:
         maps: where classes are of pixels; else None.
     """
 
-    task: Task
+    task: LandCoverTask
     classes: tuple[str, ...]
     splits: Mapping[Split, SplitPlaces]
     maps: LabelMaps | None = None
@@ -102,7 +102,7 @@ class LabelledPlaces:
 
 def labelled_places(
     source: PlaceSource,
-    task: Task,
+    task: LandCoverTask,
     config: LabelConfig,
     *,
     products: Sequence[str],
@@ -164,7 +164,7 @@ def _held_out(train: SplitPlaces, share: float, classes: Sequence[str]) -> dict[
 
 def _of_text(
     source: PlaceSource,
-    task: Task,
+    task: LandCoverTask,
     config: LabelConfig,
     places: Mapping[Split, NDArray[np.int64]],
     where: str,
@@ -203,7 +203,7 @@ def _names(label: str, config: LabelConfig, where: str) -> list[str]:
 
 
 def _on_maps(
-    maps: LabelMaps, task: Task, places: NDArray[np.int64], side: int
+    maps: LabelMaps, task: LandCoverTask, places: NDArray[np.int64], side: int
 ) -> NDArray[np.bool_]:
     """Which classes each place has: any pixel of, a tenth of the pixels of, or the most of."""
     count = len(maps.classes)

@@ -80,6 +80,11 @@ def read_card(path: Path | str) -> Card:
             f"{file}: is an encoder, not a translator; give a model that train-translator made, or "
             "use this one with embed or finetune"
         )
+    if task_of(text) == "land-cover":
+        raise InputError(
+            f"{file}: is a land-cover model, not a translator; give a model that train-translator "
+            "made"
+        )
     return parsed_card(Card, text, file)
 
 

@@ -14,6 +14,8 @@ from eo_contrast.training.card import MODEL_FILE, card_text, read_card, task_of
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from eo_contrast.training.encoder_card import TASK as ENCODER
 from eo_contrast.training.encoder_card import card_facts, read_encoder_card
+from eo_contrast.training.land_cover_card import TASK as LAND_COVER
+from eo_contrast.training.land_cover_card import land_cover_facts, read_land_cover_card
 from eo_contrast.training.log import METRICS_FILE, read_rows
 
 CONFIG_FILE = "config.yaml"
@@ -31,14 +33,18 @@ def describe_model(path: Path) -> dict[str, Any]:
 
     Returns: ``kind`` "model", ``task``, ``architecture``, ``bands_in``, ``bands_out``,
         ``scaling``, ``ground_resolution_m``, ``parameters``, ``trained``; of a translator
-        ``palette``, of an encoder, whose bands and scaling are by sensor, ``size`` and ``shared``.
+        ``palette``, of an encoder, whose bands and scaling are by sensor, ``size`` and ``shared``;
+        of a land-cover model the same, and its classes as ``bands_out``.
 
     Raises:
         InputError: not a model with a card.
     """
     file, text = card_text(path)
-    if task_of(text) == ENCODER:
+    task = task_of(text)
+    if task == ENCODER:
         facts = card_facts(read_encoder_card(path))
+    elif task == LAND_COVER:
+        facts = land_cover_facts(read_land_cover_card(path))
     else:
         facts = read_card(path).model_dump(mode="json")
         del facts["version"]
