@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from eo_contrast.catalog.packed import STORAGE, Layer
+from eo_contrast.catalog.packed import STORAGE, Layer, write_manifest
 
 BANDS = {"rgb": ("red", "green", "blue"), "s1-grd": ("VV", "VH"), "s2-l2a": ("B02", "B03", "B04")}
 
@@ -68,3 +70,22 @@ def mapped(count: int = 16, size: int = 16, *, seed: int = 0) -> Source:
     radar = (np.where(water, -2200, -900) + 80 * noise[1][:, :2]).astype(np.int16)
     arrays = {"s1-grd": radar, "s2-l2a": optics, "label": codes}
     return Source(arrays, splits_of(count), [""] * count)
+
+
+def written(source: Source, folder: Path) -> Path:
+    """The source as a pack on disk."""
+    folder.mkdir()
+    table: dict[str, Any] = {
+        "place_id": [f"place/{number}" for number in range(len(source.splits))],
+        "row": [0] * len(source.splits),
+        "column": [0] * len(source.splits),
+        "split": list(source.splits),
+        "label": list(source.labels),
+    }
+    layers = {}
+    for product, array in source.arrays.items():
+        layers[product] = replace(source.layers[product], file=f"{product}.npy")
+        np.save(folder / f"{product}.npy", array[:, None])
+        table[f"{product}:id"] = [[f"{product}/{number}"] for number in range(len(array))]
+    write_manifest(folder, source.size, layers, pa.table(table))
+    return folder

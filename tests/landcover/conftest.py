@@ -1,8 +1,0 @@
-"""Land cover's tests share small sources of places."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))

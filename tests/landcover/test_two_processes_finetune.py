@@ -1,0 +1,87 @@
+"""Two processes with half a batch each move as one with the whole, and score alike."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from sources import coloured, mapped
+from torch import Tensor, distributed
+from two_processes import in_two_processes
+
+from eo_contrast.data.sensors import sensor_input
+from eo_contrast.landcover.batches import Draw, Material, batch_at
+from eo_contrast.landcover.config import FinetuneConfig
+from eo_contrast.landcover.labels import LabelConfig, labelled_places
+from eo_contrast.landcover.nets import build_land_cover
+from eo_contrast.landcover.predict import split_scores
+from eo_contrast.landcover.trainer import finetune_step, start_finetuning
+from eo_contrast.nets.encoders import EncoderConfig
+from eo_contrast.training.encoder_card import EncoderCard
+from eo_contrast.training.land_cover_card import HeadConfig, LandCoverCard
+
+
+@dataclass
+class Processes:
+    """What the step asks of Fabric."""
+
+    global_rank: int
+    world_size: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def autocast(self) -> Any:
+        return nullcontext()
+
+    def all_reduce(self, values: Tensor, reduce_op: str) -> Tensor:
+        distributed.all_reduce(values)
+        return values / self.world_size if reduce_op == "mean" else values
+
+
+def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
+    """Gradients of one step in mode full, and the scores of the validation split after it."""
+    source = coloured() if task == "classification" else mapped()
+    if task == "segmentation":
+        source.arrays["label"][:3, :, :6] = 65535
+    products = {"rgb": "rgb"} if task == "classification" else {"s1": "s1-grd", "s2": "s2-l2a"}
+    sensors = {name: sensor_input(source.layers[each]) for name, each in products.items()}
+    labelled = labelled_places(
+        source, task, LabelConfig(), products=list(products.values()), side=16
+    )
+    material = Material(source, sensors, labelled, 16)
+    config = FinetuneConfig(task=task, augment={"flip_horizontal": 0.5})
+    card = LandCoverCard(
+        kind=task,
+        mode="full",
+        encoder=EncoderCard(architecture=EncoderConfig(stem="small"), sensors=sensors, size=16),
+        sensors=tuple(sensors),
+        size=16,
+        head=HeadConfig(decoder=32),
+        classes=labelled.classes,
+    )
+    fabric: Any = Processes(rank, world_size)
+    training = start_finetuning(config, build_land_cover(card), "random", fabric)
+    draw = Draw(seed=0, places=8, batch_size=4, rank=rank, world_size=world_size)
+    targets = labelled.targets("train")
+    batch = batch_at(material, draw, 0)
+    finetune_step(training, material, batch, fabric, cached=None, targets=targets, factor=0.0)
+    gradients = {
+        name: each.grad for name, each in training.net.named_parameters() if each.grad is not None
+    }
+    return {
+        "gradients": gradients,
+        "scores": split_scores(training.net, material, "val", fabric),
+    }
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_gradients_and_scores_are_those_of_one_process(task, tmp_path):
+    one = step_and_scores(0, task, 1)
+    for other in in_two_processes(step_and_scores, tmp_path, task, 2):
+        assert other["scores"] == pytest.approx(one["scores"], rel=1e-4, abs=1e-6)
+        largest = max(float(each.abs().max()) for each in one["gradients"].values())
+        for name, gradient in one["gradients"].items():
+            apart = float((gradient - other["gradients"][name]).abs().max())
+            assert apart <= 1e-3 * float(gradient.abs().max()) + 1e-5 * largest, name
