@@ -15,7 +15,7 @@ from eo_contrast.config import Config
 from eo_contrast.data.place_batches import usable_places
 from eo_contrast.data.place_sources import PlaceSource
 from eo_contrast.errors import InputError
-from eo_contrast.landcover.fractions import label_share
+from eo_contrast.landcover.fractions import label_share, shares_needed
 from eo_contrast.landcover.label_maps import LABEL, MAP_SCHEMES, LabelMaps, open_label_maps
 from eo_contrast.landcover.label_sets import (
     BIGEARTHNET_19,
@@ -146,7 +146,7 @@ def labelled_places(
                 "or other splits by labels.train, labels.val, labels.test"
             )
     if config.val is None:
-        splits |= _held_out(splits["train"], config.held_out, classes)
+        splits |= _held_out(splits["train"], config.held_out)
     return LabelledPlaces(task, classes, splits, maps if task == "segmentation" else None)
 
 
@@ -155,11 +155,14 @@ def _split_names(config: LabelConfig) -> dict[Split, str]:
     return named if config.val is None else {**named, "val": config.val}
 
 
-def _held_out(train: SplitPlaces, share: float, classes: Sequence[str]) -> dict[Split, SplitPlaces]:
-    """The training places in two: the same ones are held out whatever else is drawn."""
-    held = label_share(train.presence, share, seed=0, classes=classes)
-    rest = np.setdiff1d(np.arange(len(train.places)), held)
-    return {"train": train.at(rest), "val": train.at(held)}
+def _held_out(train: SplitPlaces, share: float) -> dict[Split, SplitPlaces]:
+    """The training places in two, by class alike: the same ones whatever else is drawn.
+
+    At least one is held out; a class of few places may have none there.
+    """
+    needed = shares_needed(train.presence, seed=0)
+    held = needed <= max(share, needed.min())
+    return {"train": train.at(np.flatnonzero(~held)), "val": train.at(np.flatnonzero(held))}
 
 
 def _of_text(

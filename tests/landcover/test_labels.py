@@ -69,6 +69,12 @@ def test_without_a_validation_split_some_training_places_are_held_out():
     assert np.bincount(found.targets("val")).tolist() == [2, 2]
 
 
+def test_of_few_places_one_is_held_out():
+    source = named(["lake", "town", "lake", "town"], ["train"] * 3 + ["test"])
+    found = of(source, val=None)
+    assert [len(found.splits[split].places) for split in ("train", "val")] == [2, 1]
+
+
 def test_a_share_of_the_labels_leaves_validation_and_test_whole():
     found = of(named(["lake"] * 40 + ["town"] * 40))
     tenth = found.share(0.1, seed=0)
