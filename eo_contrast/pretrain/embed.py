@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import pyarrow as pa
 
 from eo_contrast.catalog.grids import Row
 from eo_contrast.catalog.table import read_catalogue
-from eo_contrast.cluster import connected
-from eo_contrast.errors import InputError, WorldError
+from eo_contrast.cluster import connected, results_in_order
+from eo_contrast.errors import InputError
 from eo_contrast.files import locked, refuse_existing
 from eo_contrast.pretrain.eaters import Eaters, choose_eaters
 from eo_contrast.pretrain.embeddings import new_embeddings
@@ -175,22 +174,10 @@ def _results(order: _Order, rows: pa.Table, scheduler: str | None) -> Generator[
 
 
 def _on_cluster(order: _Order, chunks: Iterator[list[Row]], address: str) -> Iterator[Result]:
-    """Results in the order of the chunks, a few of which a worker has at a time."""
+    """Results in the order of the chunks."""
     with connected(address) as cluster:
-        lost = (cluster.dask.KilledWorker, cluster.dask.CancelledError)
-        waiting: deque[Any] = deque()
-        try:
-            for chunk in chunks:
-                task = cluster.client.submit(embed_chunk, order, chunk, pure=False, retries=3)
-                waiting.append(task)
-                if len(waiting) >= CHUNKS_A_WORKER * cluster.workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except lost as error:
-            raise WorldError(f"--scheduler {address}: its workers were lost ({error})") from error
-        finally:
-            cluster.client.cancel(list(waiting))
+        calls = ((embed_chunk, order, chunk) for chunk in chunks)
+        yield from results_in_order(cluster, address, calls, a_worker=CHUNKS_A_WORKER)
 
 
 _loading = threading.Lock()

@@ -109,6 +109,7 @@ def new_embeddings(
         pending: list[pa.Table] = []
 
         def add(rows: pa.Table, vectors: Vectors, sensors: Sequence[str]) -> None:
+            """Rows of a catalogue with a vector (N, width) each, and the sensor that it is of."""
             flat = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
             columns = [
                 *rows.columns,

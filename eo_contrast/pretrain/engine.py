@@ -7,6 +7,7 @@ of the processes' gradients is then that of one process with the whole batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -226,7 +227,7 @@ def backward(
                 for view, kept in features.items()
             }
         losses = losses_of(nets, graph, memory, features, batch, draw_key=draw_key)
-    (losses.total * share).backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(losses.total * share)
     if chunk is not None:
         _backward_of_chunks(nets, graph, batch.images, features, fabric=fabric, chunk=chunk)
     for name, space in graph.spaces.items():
@@ -254,31 +255,25 @@ def _backward_of_chunks(
             ):
                 with fabric.autocast():
                     again = nets.online.encode(graph.sensor_of(view), part)
-                again.backward(of_part)  # type: ignore[no-untyped-call]
+                torch.autograd.backward(again, of_part)
 
 
-class _statistics_kept:  # noqa: N801  a with-statement reads it as a verb
+@contextmanager
+def _statistics_kept(net: nn.Module) -> Iterator[None]:
     """Within the block norms use the batch, but do not count it: it was counted once."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._norms = [
-            module
-            for module in net.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        ]
-
-    def __enter__(self) -> None:
-        self._before = [
-            (norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in self._norms
-        ]
-        for norm in self._norms:
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                kept = getattr(norm, name)
-                setattr(norm, name, None if kept is None else kept.clone())
-
-    def __exit__(self, *_: object) -> None:
-        for norm, before in zip(self._norms, self._before, strict=True):
-            norm.running_mean, norm.running_var, norm.num_batches_tracked = before
+    norms = [
+        module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
+    before = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    for norm, kept in zip(norms, before, strict=True):
+        norm.running_mean, norm.running_var, norm.num_batches_tracked = (
+            None if value is None else value.clone() for value in kept
+        )
+    try:
+        yield
+    finally:
+        for norm, kept in zip(norms, before, strict=True):
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = kept
 
 
 def move_slow(nets: GraphNets, graph: Graph, step: int, steps: int) -> None:

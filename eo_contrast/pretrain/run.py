@@ -47,6 +47,7 @@ from eo_contrast.training.encoder_card import (
 from eo_contrast.training.log import RunLog
 from eo_contrast.training.loop import launch, part
 from eo_contrast.training.run_folder import (
+    RunOptions,
     checkpoint_of,
     lay_out,
     no_trace_of_unreadable,
@@ -55,24 +56,6 @@ from eo_contrast.training.run_folder import (
 from eo_contrast.training.start import load_start
 
 TRAIN = "train"
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a user says beside the configuration.
-
-    Attributes:
-        steps: stop after so many in all, whatever the schedule says; ``None``: all of it.
-        resume: go on from the run folder's checkpoint.
-        overwrite: start anew in a folder that holds another run.
-    """
-
-    device: str = "auto"
-    steps: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-    quiet: bool = False
-    say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -346,6 +329,7 @@ def _look(
     watched: Watched | None = None
 
     def look(training: Pretraining, step: int) -> None:
+        """Embed the watched places, on the first process, and log what their vectors tell."""
         nonlocal watched
         if fabric.is_global_zero:
             if watched is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -35,9 +35,23 @@ class Lars(torch.optim.Optimizer):
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "trust": trust}
         super().__init__(groups, defaults)
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Move every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss and its gradient anew; None: the gradient is there.
+
+        Returns: the closure's loss.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -48,6 +62,7 @@ class Lars(torch.optim.Optimizer):
                 direction = _scaled(parameter, parameter.grad, group)
                 kept["step"].mul_(group["momentum"]).add_(direction)
                 parameter.add_(kept["step"], alpha=-group["lr"])
+        return loss
 
 
 def _scaled(weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,24 @@ from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
 
 SAMPLES = "samples"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user says beside the configuration.
+
+    Attributes:
+        steps: train so many in all, whatever the schedule says; ``None``: all of it.
+        resume: go on from the run folder's checkpoint.
+        overwrite: start anew in a folder that holds another run.
+    """
+
+    device: str = "auto"
+    steps: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+    say: Callable[[str], None] = lambda text: None
 
 
 def lay_out(run: Path, config: Config, *, resume: bool) -> None:

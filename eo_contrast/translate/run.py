@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from eo_contrast.files import refuse_existing
 from eo_contrast.training.card import MODEL_FILE, Card, save_model
 from eo_contrast.training.loop import launch, part
 from eo_contrast.training.run_folder import (
+    RunOptions,
     checkpoint_of,
     lay_out,
     no_trace_of_unreadable,
@@ -31,24 +30,6 @@ from eo_contrast.training.schedule import total_steps
 from eo_contrast.translate.config import TranslatorConfig
 from eo_contrast.translate.trainer import Training, start_training, train
 from eo_contrast.translate.watch import Watch
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a user says beside the configuration.
-
-    Attributes:
-        steps: train so many in all, whatever the schedule says; ``None``: all of it.
-        resume: go on from the run folder's checkpoint.
-        overwrite: start anew in a folder that holds another run.
-    """
-
-    device: str = "auto"
-    steps: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-    quiet: bool = False
-    say: Callable[[str], None] = lambda text: None
 
 
 def train_translator(

@@ -232,7 +232,7 @@ def _update(
     nets = dict(training.nets.named())
     for name in names:
         training.optimizers[name].zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     average_gradients(fabric, [nets[name] for name in names])
     for name in names:
         for group in training.optimizers[name].param_groups:

@@ -25,3 +25,17 @@ def test_three_steps(pretraining, code):
         optimizer.step()
         assert_conforms(weight, data[f"{code}_step{step}_w"], "weight")
         assert_conforms(bias, data[f"{code}_step{step}_b"], "bias")
+
+
+def test_a_closure_gives_the_loss_and_its_gradient():
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = Lars([weight], lr=1.0)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = weight.square().sum()
+        loss.backward()
+        return float(loss)
+
+    assert optimizer.step(closure) == 4
+    assert (weight < 1).all()

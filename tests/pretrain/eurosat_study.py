@@ -17,7 +17,8 @@ from probing import probed
 
 from eo_contrast.config import find_config, load_config
 from eo_contrast.pretrain.config import PretrainConfig
-from eo_contrast.pretrain.run import RunOptions, pretrain
+from eo_contrast.pretrain.run import pretrain
+from eo_contrast.training.run_folder import RunOptions
 
 
 @click.command()

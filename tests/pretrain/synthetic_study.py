@@ -25,11 +25,12 @@ from eo_contrast.catalog.pack import plan_pack, write_pack
 from eo_contrast.catalog.table import read_catalogue, write_catalogue
 from eo_contrast.catalog.views import read_view
 from eo_contrast.pretrain.config import PretrainConfig
-from eo_contrast.pretrain.run import RunOptions, pretrain
+from eo_contrast.pretrain.run import pretrain
 from eo_contrast.synth.archives import write_archive
 from eo_contrast.synth.archives.images import ArchivePlan
 from eo_contrast.synth.land_types import LandType
 from eo_contrast.training.encoder_card import read_encoder_card
+from eo_contrast.training.run_folder import RunOptions
 
 PLACES, DATES, SIDE = 1200, 4, 40
 SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}

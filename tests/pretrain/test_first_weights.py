@@ -12,8 +12,9 @@ from small_run import packed_world, small
 
 from eo_contrast.errors import InputError
 from eo_contrast.nets.weights import to_timm
-from eo_contrast.pretrain.run import RunOptions, pretrain
+from eo_contrast.pretrain.run import pretrain
 from eo_contrast.training.encoder_card import load_encoder
+from eo_contrast.training.run_folder import RunOptions
 
 STANDS_STILL = {"optimizer__lr": 1e-30, "optimizer__weight_decay": 0.0}
 

@@ -17,9 +17,10 @@ from small_run import METHODS, PLACES, SIDE, packed_world, small
 from eo_contrast.config import load_config, shipped_folder
 from eo_contrast.errors import InputError
 from eo_contrast.pretrain.config import PretrainConfig
-from eo_contrast.pretrain.run import RunOptions, pretrain
+from eo_contrast.pretrain.run import pretrain
 from eo_contrast.training.checkpoint import load_checkpoint
 from eo_contrast.training.encoder_card import load_encoder
+from eo_contrast.training.run_folder import RunOptions
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from small_run import packed_world
 
 from eo_contrast.config import load_config
 from eo_contrast.pretrain.config import PretrainConfig
-from eo_contrast.pretrain.run import RunOptions, pretrain
+from eo_contrast.pretrain.run import pretrain
+from eo_contrast.training.run_folder import RunOptions
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "pretraining.md"
 

@@ -16,8 +16,9 @@ from eo_contrast.data.resize import at_zoom
 from eo_contrast.evaluate.map_agreement import load_palette
 from eo_contrast.evaluate.paired import score_pairs
 from eo_contrast.training.card import read_card
+from eo_contrast.training.run_folder import RunOptions
 from eo_contrast.translate.config import TranslatorConfig
-from eo_contrast.translate.run import RunOptions, train_translator
+from eo_contrast.translate.run import train_translator
 from eo_contrast.translate.score import score_model, translate_image
 from eo_contrast.translate.tile_models import load_tile_model
 

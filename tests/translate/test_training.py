@@ -23,8 +23,9 @@ from tiny_run import TINY
 from eo_contrast.errors import InputError, Interrupted
 from eo_contrast.training.card import load_model, read_card
 from eo_contrast.training.checkpoint import load_checkpoint
+from eo_contrast.training.run_folder import RunOptions
 from eo_contrast.translate.config import TranslatorConfig
-from eo_contrast.translate.run import RunOptions, train_translator
+from eo_contrast.translate.run import train_translator
 from eo_contrast.translate.trainer import start_training
 
 
