@@ -10,6 +10,7 @@ from eo_contrast.errors import InputError
 from eo_contrast.report.pretraining import pretraining_report
 from eo_contrast.report.training import training_report
 from eo_contrast.training.describe import CONFIG_FILE
+from eo_contrast.training.log import METRICS_FILE
 
 
 def run_report(run_folder: Path, *, embeddings: Path | None = None) -> Path:
@@ -26,7 +27,13 @@ def run_report(run_folder: Path, *, embeddings: Path | None = None) -> Path:
         InputError: no run lies there, a file of it is damaged, or the embeddings are of another.
         WorldError: the disk is full or failing.
     """
-    if _has_graph(run_folder / CONFIG_FILE):
+    keys = _keys_of(run_folder / CONFIG_FILE)
+    if "task" in keys:
+        raise InputError(
+            f"{run_folder}: is a run of finetune, for which there is no page yet; its scores are "
+            f"in {METRICS_FILE}, and eo-contrast info {run_folder} tells of its model"
+        )
+    if "graph" in keys:
         return pretraining_report(run_folder, embeddings)
     if embeddings is not None:
         raise InputError(
@@ -35,9 +42,10 @@ def run_report(run_folder: Path, *, embeddings: Path | None = None) -> Path:
     return training_report(run_folder)
 
 
-def _has_graph(path: Path) -> bool:
+def _keys_of(path: Path) -> set[str]:
+    """Of a run's configuration; none where it is missing or damaged, which its reader tells."""
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return False
-    return isinstance(values, dict) and "graph" in values
+        return set()
+    return set(values) if isinstance(values, dict) else set()
