@@ -20,6 +20,7 @@ from eo_contrast.catalog.packed import Layer
 from eo_contrast.data.loader import prefetched_batches
 from eo_contrast.data.order import epoch_order, sample_generator
 from eo_contrast.data.place_sources import PlaceSource, open_places
+from eo_contrast.data.sensors import unpacked
 from eo_contrast.errors import InputError
 from eo_contrast.raster.reader import unplaced_silently
 
@@ -96,10 +97,8 @@ class PlaceBatch:
         Returns: float32 (N, bands, rows, columns), 0 where there is no data; bool of the same
             shape, True where there is.
         """
-        storage = self.layers[slot].storage
         counts = self.counts[slot].to(device, non_blocking=True)
-        valid = counts != storage.nodata
-        return (counts.float() * storage.scale).masked_fill_(~valid, 0), valid
+        return unpacked(counts, self.layers[slot].storage)
 
 
 def place_batch_at(source: PlaceSource, draw: Draw, step: int) -> PlaceBatch:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from eo_contrast.bands import PRODUCTS, positions
-from eo_contrast.catalog.packed import Layer
+from eo_contrast.catalog.packed import Layer, Storage
 from eo_contrast.config import Config
 from eo_contrast.errors import InputError
 
@@ -81,6 +81,19 @@ def sensor_input(layer: Layer, bands: Sequence[str] | None = None) -> SensorInpu
         mean=tuple(product.statistics[band].mean for band in chosen),
         deviation=tuple(product.statistics[band].deviation for band in chosen),
     )
+
+
+def unpacked(counts: Tensor, storage: Storage) -> tuple[Tensor, Tensor]:
+    """Values that stored counts mean, and where there are any.
+
+    Args:
+        counts: whole numbers of any shape, as a pack has them.
+
+    Returns: float32 of the same shape in the product's unit, 0 where there is no data; bool, True
+        where there is.
+    """
+    valid = counts != storage.nodata
+    return (counts.float() * storage.scale).masked_fill_(~valid, 0), valid
 
 
 def standardised(values: Tensor, valid: Tensor, sensor: SensorInput) -> Tensor:

@@ -16,7 +16,7 @@ from eo_contrast.augment.pipeline import augmented
 from eo_contrast.bands import positions
 from eo_contrast.data.order import epoch_order, sample_generator
 from eo_contrast.data.place_sources import PlaceSource
-from eo_contrast.data.sensors import SensorInput, standardised
+from eo_contrast.data.sensors import SensorInput, standardised, unpacked
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.labels import LabelledPlaces
 
@@ -186,8 +186,7 @@ def images_of(
     for number, (name, sensor) in enumerate(material.sensors.items()):
         storage = material.source.layers[sensor.product].storage
         stored = counts[name].to(device, non_blocking=True)
-        valid = stored != storage.nodata
-        values = (stored.float() * storage.scale).masked_fill_(~valid, 0)
+        values, valid = unpacked(stored, storage)
         drawn = keys or [(0, row) for row in range(len(stored))]
         values, valid = augmented(
             values,

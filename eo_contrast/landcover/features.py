@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eo_contrast.bands import PRODUCTS
 from eo_contrast.data.order import epoch_order
 from eo_contrast.data.place_sources import PlaceSource
-from eo_contrast.data.sensors import RGB, sensor_input
+from eo_contrast.data.sensors import RGB, sensor_input, unpacked
 from eo_contrast.errors import InputError
 from eo_contrast.evaluate.land_cover import multi_label_scores, single_label_scores
 from eo_contrast.landcover.baselines import (
@@ -104,8 +104,7 @@ def middles(
     counts = torch.from_numpy(
         np.stack([source.crop(int(each), product, 0, begin, begin, side) for each in places])
     )
-    valid = counts != layer.storage.nodata
-    values = (counts.float() * layer.storage.scale).masked_fill_(~valid, 0)
+    values, valid = unpacked(counts, layer.storage)
     limits = sensor_input(layer)
     lowest, highest = (
         torch.tensor(each)[:, None, None] for each in (limits.lowest, limits.highest)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +15,7 @@ from torch.nn import functional as F
 from eo_contrast.bands import positions
 from eo_contrast.catalog.grids import Grid, Row, grid_of
 from eo_contrast.catalog.views import read_view
+from eo_contrast.data.loader import prefetched_batches
 from eo_contrast.data.sensors import standardised
 from eo_contrast.errors import EoContrastError
 from eo_contrast.pretrain.eaters import Eaters
@@ -85,12 +84,13 @@ def image_vectors(
             sums[number] = sums.get(number, 0.0) + feature
             counts[number] += 1
 
-    def read(part: _Part) -> _Seen | NoVector:
-        return _read(rows[part.number], part.grid, card, eaters)
+    def read(at: int) -> _Seen | NoVector:
+        return _read(rows[parts[at].number], parts[at].grid, card, eaters)
 
+    ahead = prefetched_batches(read, 0, len(parts), depth=READERS)
     # Around all threads: each for itself would give back the filters that another had set.
     with unplaced_silently():
-        for part, seen in zip(parts, _ahead(read, parts), strict=True):
+        for part, seen in zip(parts, ahead, strict=True):
             if isinstance(seen, NoVector):
                 failed.setdefault(part.number, seen)
                 continue
@@ -164,19 +164,3 @@ def _features(
     own = torch.split(windows.to(device), [len(card.sensors[name].bands) for name in names], dim=1)
     found = [net(name, part.contiguous()) for name, part in zip(names, own, strict=True)]
     return np.asarray(torch.cat(found, dim=1).cpu().double().numpy())
-
-
-def _ahead(make: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """What ``make`` gives for each item, in order, a few of them made ahead in threads."""
-    waiting: deque[Future[U]] = deque()
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(make, item))
-                if len(waiting) > 2 * READERS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from eo_contrast.pretrain.engine import Losses
 from eo_contrast.pretrain.graph import Graph, Space
-from eo_contrast.pretrain.monitor import alignment, deviation, uniformity
+from eo_contrast.pretrain.monitor import alignment, deviation, information_bound, uniformity
 from eo_contrast.pretrain.spaces import Seen, candidates, chance
 
 COLLAPSED_SHARE = 0.1
@@ -80,7 +80,7 @@ def _of_loss(space: Space, seen: Seen, loss: float) -> dict[str, float]:
         found["over_chance"] = loss / guess
     among = candidates(space, places)
     if among is not None:
-        found["bound"] = math.log(among) - loss / max(len(space.pairs), 1)
+        found["bound"] = information_bound(loss / max(len(space.pairs), 1), among)
     return found
 
 

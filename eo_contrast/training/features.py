@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from eo_contrast.bands import positions
 from eo_contrast.data.place_sources import PlaceSource
-from eo_contrast.data.sensors import SensorInput, standardised
+from eo_contrast.data.sensors import SensorInput, standardised, unpacked
 from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders
 
 
@@ -54,22 +54,18 @@ def images_of(
     places: Sequence[int],
     size: int,
     net: torch.nn.Module,
-    *,
-    date: int = 0,
 ) -> Tensor:
-    """Middles of places (N, bands, S, S) as a sensor's encoder eats them, on the net's device."""
+    """First dates' middles (N, bands, S, S) as a sensor's encoder eats them, on the net's device."""
     device = next(net.parameters()).device
     layer = source.layers[sensor.product]
     side = min(size, source.size)
     begin = (source.size - side) // 2
     counts = np.stack(
-        [source.crop(int(place), sensor.product, date, begin, begin, side) for place in places]
+        [source.crop(int(place), sensor.product, 0, begin, begin, side) for place in places]
     )
     chosen = positions(layer.bands, sensor.bands)
     stored = torch.from_numpy(np.ascontiguousarray(counts[:, chosen])).to(device)
-    valid = stored != layer.storage.nodata
-    values = (stored.float() * layer.storage.scale).masked_fill_(~valid, 0)
-    seen = standardised(values, valid, sensor)
+    seen = standardised(*unpacked(stored, layer.storage), sensor)
     if side == size:
         return seen
     return F.interpolate(seen, (size, size), mode="bilinear", align_corners=False)
