@@ -55,7 +55,7 @@ def images_of(
     size: int,
     net: torch.nn.Module,
 ) -> Tensor:
-    """First dates' middles (N, bands, S, S) as a sensor's encoder eats them, on the net's device."""
+    """First dates' middles (N, bands, S, S) as a sensor's encoder eats them, on its device."""
     device = next(net.parameters()).device
     layer = source.layers[sensor.product]
     side = min(size, source.size)
