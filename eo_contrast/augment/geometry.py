@@ -1,19 +1,22 @@
-"""Windows, flips and turns: each view is resampled once, by a matrix for rows and one for columns.
+"""Windows, flips and turns: each view is resampled once.
 
-The matrices hold a triangle filter, as wide as a pixel of the result is of the source, so that
-shrinking does not alias; a window of the result's own size is copied exactly.
+A window that is smaller than the result along both axes is interpolated between its four nearest
+pixels. Any other goes through a matrix for rows and one for columns, which hold a triangle filter,
+as wide as a pixel of the result is of the source, so that shrinking does not alias; a window of the
+result's own size is copied exactly. Where both could do they are the same numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.augment.draws import Key, between, uniforms
@@ -39,6 +42,10 @@ class Geometry:
     mirrored: NDArray[np.bool_]
     upside_down: NDArray[np.bool_]
     turns: NDArray[np.int64]
+
+    def of(self, samples: NDArray[np.int64]) -> Geometry:
+        """That of some of the squares."""
+        return Geometry(*(getattr(self, each.name)[samples] for each in fields(self)))
 
 
 def draw_geometry(
@@ -70,7 +77,9 @@ def draw_geometry(
     )
 
 
-def warp(values: Tensor, valid: Tensor, geometry: Geometry, side: int) -> tuple[Tensor, Tensor]:
+def warp(
+    values: Tensor, valid: Tensor | None, geometry: Geometry, side: int
+) -> tuple[Tensor, Tensor | None]:
     """The windows, resampled to ``side`` pixels, flipped and turned.
 
     Pixels without data have no weight; where more than half of the weight is without data there is
@@ -78,21 +87,20 @@ def warp(values: Tensor, valid: Tensor, geometry: Geometry, side: int) -> tuple[
 
     Args:
         values: float32 (N, bands, S, S), 0 where not valid.
-        valid: bool of the same shape.
+        valid: bool of the same shape; None: everywhere.
+
+    Returns: both, None again where everything is valid.
     """
     if _is_copy(geometry, values.shape[-1], side):
         return values, valid
-    rows = _matrix(geometry.top, geometry.height, geometry.upside_down, values.shape[-1], side)
-    columns = _matrix(geometry.left, geometry.width, geometry.mirrored, values.shape[-1], side)
-    rows, columns = rows.to(values.device), columns.to(values.device)
-    warped = resampled(values, rows, columns)
-    if bool(valid.all()):
-        there = torch.ones_like(warped, dtype=torch.bool)
-    else:
-        weight = resampled(valid.to(values.dtype), rows, columns)
-        there = weight > 0.5
-        warped = torch.where(there, warped / weight.clamp_min(1e-6), 0)
-    return _turned(warped, geometry.turns), _turned(there, geometry.turns)
+    warped = _warped(values, geometry, side)
+    if valid is None:
+        return warped, None
+    # A sample without holes is divided by 1, so that nothing in it hangs on the rest of the batch.
+    whole = valid.flatten(1).all(1)[:, None, None, None]
+    weight = _warped(valid.to(values.dtype), geometry, side).masked_fill(whole, 1)
+    there = weight > 0.5
+    return torch.where(there, warped / weight.clamp_min(1e-6), 0), there
 
 
 def resampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -139,6 +147,64 @@ def _is_copy(geometry: Geometry, source_side: int, side: int) -> bool:
     whole = bool((geometry.height == source_side).all() and (geometry.width == source_side).all())
     moved = geometry.mirrored.any() or geometry.upside_down.any() or geometry.turns.any()
     return whole and source_side == side and not moved
+
+
+def _warped(images: Tensor, geometry: Geometry, side: int) -> Tensor:
+    """Each sample by what its own window needs, so that nothing hangs on the rest of a batch."""
+    enlarged = (geometry.height < side) & (geometry.width < side)
+    if enlarged.all():
+        return _interpolated(images, geometry, side)
+    if not enlarged.any():
+        return _filtered(images, geometry, side)
+    result = images.new_empty(*images.shape[:2], side, side)
+    for chosen, work in ((enlarged, _interpolated), (~enlarged, _filtered)):
+        samples = np.flatnonzero(chosen)
+        at = torch.from_numpy(samples).to(images.device)
+        result[at] = work(images[at], geometry.of(samples), side)
+    return result
+
+
+def _interpolated(images: Tensor, geometry: Geometry, side: int) -> Tensor:
+    """Bilinear between pixels of the window, which is mirrored and turned as a grid of places."""
+    source_side = images.shape[-1]
+    rows, columns = (
+        _places(start, length, backwards, side) * (2 / max(source_side - 1, 1)) - 1
+        for start, length, backwards in (
+            (geometry.top, geometry.height, geometry.upside_down),
+            (geometry.left, geometry.width, geometry.mirrored),
+        )
+    )
+    count = len(images)
+    grid = torch.empty(count, 2, side, side)
+    grid[:, 0] = columns[:, None, :]
+    grid[:, 1] = rows[:, :, None]
+    grid = _turned(grid, geometry.turns).movedim(1, -1).to(images.device)
+    return F.grid_sample(images, grid, mode="bilinear", align_corners=True)
+
+
+def _places(
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    backwards: NDArray[np.bool_],
+    side: int,
+) -> Tensor:
+    """(N, side) float64 places in the source of the result's pixels along one axis, in pixels.
+
+    At the borders of the window, not beyond: what lies outside it has no weight.
+    """
+    begin, extent = (torch.from_numpy(each).double()[:, None] for each in (start, length))
+    place = begin + (torch.arange(side)[None] + 0.5) * (extent / side) - 0.5
+    place = torch.minimum(torch.maximum(place, begin), begin + extent - 1)
+    return torch.where(torch.from_numpy(backwards)[:, None], place.flip(1), place)
+
+
+def _filtered(images: Tensor, geometry: Geometry, side: int) -> Tensor:
+    """By a triangle filter for rows and one for columns, then turned."""
+    source_side = images.shape[-1]
+    rows = _matrix(geometry.top, geometry.height, geometry.upside_down, source_side, side)
+    columns = _matrix(geometry.left, geometry.width, geometry.mirrored, source_side, side)
+    warped = resampled(images, rows.to(images.device), columns.to(images.device))
+    return _turned(warped, geometry.turns)
 
 
 def _matrix(

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.augment.draws import Key, between, gammas, normals, uniforms
-from eo_contrast.augment.geometry import resampled
 
 # What each column of a sample's uniform numbers is for; groups of bands follow after them.
 JITTER, BRIGHTNESS, CONTRAST, SATURATION, GAMMA, GREY, BLUR, SIGMA, SOLARISE = range(9)
@@ -29,23 +29,24 @@ SOLARISED_ABOVE = 0.5
 
 def recoloured(
     values: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     *,
     config: AugmentConfig,
     unit: str,
     groups: Sequence[Sequence[int]],
     keys: Sequence[Key],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Values and validity with everything drawn applied; what is not valid stays 0.
 
     Args:
         values: float32 (N, bands, S, S) in ``unit``.
+        valid: bool of the same shape; None: everywhere, in the result, too.
         config: for the unit, as ``for_unit`` gives it.
         groups: positions of bands that are changed together.
     """
     drawn = uniforms(keys, FIRST_GROUP + 2 * len(groups))
     # As numbers, since arithmetic with bool is many times slower.
-    weight = None if bool(valid.all()) else valid.to(values.dtype)
+    weight = None if valid is None else valid.to(values.dtype)
     if config.jitters:
         values = _jittered(values, weight, config, unit, groups, drawn)
     values = _greyed(values, weight, drawn[:, GREY] < config.grey)
@@ -55,7 +56,12 @@ def recoloured(
         mirrored = torch.where(values >= SOLARISED_ABOVE, (1 - values).clamp_min(0), values)
         values = torch.where(_column(chosen, values), mirrored, values)
     values = _noisy(values, config, unit, keys)
-    valid = _left_out(valid, config, groups, drawn)
+    left = _kept(values.shape, config, groups, drawn)
+    if left is not None:
+        left = left.to(values.device)
+        valid = left.expand_as(values) if valid is None else valid & left
+    if valid is None:
+        return values, None
     return values.masked_fill(~valid, 0), valid
 
 
@@ -131,35 +137,47 @@ def _blurred(
     if not chosen.any():
         return values
     sigma = between(drawn, *config.blur_sigma)[chosen]
-    matrix = _blur_matrix(sigma, values.shape[-1]).to(values.device)
+    taps = _gaussian_taps(sigma, max(1, round(values.shape[-1] / 20))).to(values)
     rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
     if weight is None:
-        blurred = resampled(values[rows], matrix, matrix)
+        blurred = _smoothed(values[rows], taps)
     else:
         there = weight[rows]
         # A sample without holes is divided by 1 and not by a sum of weights, so that nothing in
         # it hangs on the rest of the batch.
         whole = there.flatten(1).all(1)[:, None, None, None]
-        share = resampled(there, matrix, matrix).masked_fill(whole, 1)
-        blurred = resampled(values[rows] * there, matrix, matrix) / share.clamp_min(LEAST_WEIGHT)
+        share = _smoothed(there, taps).masked_fill(whole, 1)
+        blurred = _smoothed(values[rows] * there, taps) / share.clamp_min(LEAST_WEIGHT)
     return values.index_copy(0, rows, blurred)
 
 
-def _blur_matrix(sigma: NDArray[np.float64], side: int) -> Tensor:
-    """(N, side, side) Gaussian weights along one axis, mirrored at the edges.
+def _gaussian_taps(sigma: NDArray[np.float64], radius: int) -> Tensor:
+    """(N, 2 radius + 1) Gaussian weights of sum 1.
 
-    The radius is a twentieth of the side, as SimCLR's kernel of a tenth of it.
+    A radius of a twentieth of the side is SimCLR's kernel of a tenth of it.
     """
-    radius = max(1, round(side / 20))
     away = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (away[None] / sigma[:, None]) ** 2)
-    weights /= weights.sum(1, keepdims=True)
-    matrix = np.zeros((len(sigma), side, side))
-    for offset, column in zip(away, weights.T, strict=True):
-        source = np.abs(np.arange(side) + offset)
-        source = np.where(source >= side, 2 * side - 2 - source, source)
-        matrix[:, np.arange(side), source] += column[:, None]
-    return torch.from_numpy(matrix).float()
+    return torch.from_numpy(weights / weights.sum(1, keepdims=True))
+
+
+def _smoothed(images: Tensor, taps: Tensor) -> Tensor:
+    """Each sample by its own taps along both axes, mirrored at the edges.
+
+    A sum of shifted images: on a CPU twice as fast as a convolution in groups of one.
+    """
+    radius = taps.shape[1] // 2
+    side = images.shape[-1]
+    mode = "reflect" if side > radius else "replicate"
+    padded = F.pad(images, (radius,) * 4, mode=mode)
+    columns = taps.T[..., None, None, None]
+    upright = torch.zeros_like(padded[:, :, :side])
+    for at, weight in enumerate(columns):
+        upright.addcmul_(padded[:, :, at : at + side], weight)
+    smoothed = torch.zeros_like(images)
+    for at, weight in enumerate(columns):
+        smoothed.addcmul_(upright[..., at : at + side], weight)
+    return smoothed
 
 
 def _noisy(values: Tensor, config: AugmentConfig, unit: str, keys: Sequence[Key]) -> Tensor:
@@ -175,22 +193,23 @@ def _noisy(values: Tensor, config: AugmentConfig, unit: str, keys: Sequence[Key]
     return values
 
 
-def _left_out(
-    valid: Tensor,
+def _kept(
+    shape: torch.Size,
     config: AugmentConfig,
     groups: Sequence[Sequence[int]],
     drawn: NDArray[np.float64],
-) -> Tensor:
-    """Validity without the bands and the square that are dropped."""
+) -> Tensor | None:
+    """What the dropped bands and squares leave, to be broadcast; None: everything."""
+    count, bands, side, _ = shape
+    kept: Tensor | None = None
     if config.band_dropout:
-        kept = np.ones(valid.shape[:2], dtype=bool)
+        own = np.ones((count, bands), dtype=bool)
         for number, group in enumerate(groups):
             dropped = drawn[:, FIRST_GROUP + len(groups) + number] < config.band_dropout
-            kept[:, list(group)] = ~dropped[:, None]
-        valid = valid & torch.from_numpy(kept).to(valid.device)[..., None, None]
+            own[:, list(group)] = ~dropped[:, None]
+        kept = torch.from_numpy(own)[..., None, None]
     chosen = drawn[:, CUTOUT] < config.cutout
     if chosen.any():
-        side = valid.shape[-1]
         taken = max(1, round(side * config.cutout_share**0.5))
         pixel = np.arange(side)[None]
         inside = [
@@ -201,8 +220,9 @@ def _left_out(
             )
         ]
         square = inside[0][:, :, None] & inside[1][:, None, :] & chosen[:, None, None]
-        valid = valid & ~torch.from_numpy(square).to(valid.device)[:, None]
-    return valid
+        outside = ~torch.from_numpy(square)[:, None]
+        kept = outside if kept is None else kept & outside
+    return kept
 
 
 def _factor(

@@ -16,7 +16,7 @@ from eo_contrast.augment.photometry import recoloured
 @torch.no_grad()
 def augmented(
     values: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     *,
     config: AugmentConfig,
     side: int,
@@ -24,12 +24,12 @@ def augmented(
     groups: Sequence[Sequence[int]],
     keys: Sequence[Key],
     crop_keys: Sequence[Key],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Cut, flip, turn and recolour N squares, each by its own keys alone.
 
     Args:
         values: float32 (N, bands, S, S) in ``unit``, 0 where not valid.
-        valid: bool of the same shape.
+        valid: bool of the same shape; None: everywhere.
         config: choices that mean nothing in the unit are left out.
         side: of the result, pixels.
         unit: reflectance or 0..1, or dB.
@@ -38,9 +38,11 @@ def augmented(
         crop_keys: of each sample, for its window, flips and turn; views of other sensors with the
             same keys show the same ground.
 
-    Returns: (N, bands, side, side) of both; 0 where not valid.
+    Returns: (N, bands, side, side) of both; 0 where not valid. None: all is valid.
     """
     config = for_unit(config, unit)
+    if valid is not None and bool(valid.all()):
+        valid = None
     geometry = draw_geometry(config, crop_keys, values.shape[-1], side)
     values, valid = warp(values, valid, geometry, side)
     return recoloured(values, valid, config=config, unit=unit, groups=groups, keys=keys)

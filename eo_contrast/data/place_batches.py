@@ -90,14 +90,20 @@ class PlaceBatch:
     dates: Mapping[str, tuple[int, ...]]
 
     def values(
-        self, slot: str, device: torch.device | str = "cpu"
+        self, slot: str, device: torch.device | str = "cpu", part: range | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The slot's values in its product's unit, computed where they are needed.
+
+        Args:
+            part: which of the places, one after another; None: all.
 
         Returns: float32 (N, bands, rows, columns), 0 where there is no data; bool of the same
             shape, True where there is.
         """
-        counts = self.counts[slot].to(device, non_blocking=True)
+        counts = self.counts[slot]
+        if part is not None:
+            counts = counts[part.start : part.stop]
+        counts = counts.to(device, non_blocking=True)
         return unpacked(counts, self.layers[slot].storage)
 
 

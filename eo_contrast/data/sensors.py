@@ -96,12 +96,12 @@ def unpacked(counts: Tensor, storage: Storage) -> tuple[Tensor, Tensor]:
     return (counts.float() * storage.scale).masked_fill_(~valid, 0), valid
 
 
-def standardised(values: Tensor, valid: Tensor, sensor: SensorInput) -> Tensor:
+def standardised(values: Tensor, valid: Tensor | None, sensor: SensorInput) -> Tensor:
     """(clip(value) - mean) / deviation by band, and 0, the mean, where there is no data.
 
     Args:
         values: float (N, bands, H, W) in the sensor's unit, bands in the sensor's order.
-        valid: bool of the same shape, True where there is data.
+        valid: bool of the same shape, True where there is data; None: everywhere.
 
     Returns: of the shape of ``values``; what is not valid counts for nothing, not even as NaN.
     Raises: InputError: another number of bands than the sensor's.
@@ -115,5 +115,6 @@ def standardised(values: Tensor, valid: Tensor, sensor: SensorInput) -> Tensor:
         torch.tensor(numbers, dtype=values.dtype, device=values.device)[:, None, None]
         for numbers in (sensor.lowest, sensor.highest, sensor.mean, sensor.deviation)
     )
-    clipped = torch.minimum(torch.maximum(values, lowest), highest)
-    return ((clipped - mean) / deviation).masked_fill(~valid, 0.0)
+    # In place after the first step: new memory costs more than the arithmetic.
+    scaled = torch.clamp(values, lowest, highest).sub_(mean).div_(deviation)
+    return scaled if valid is None else scaled.masked_fill_(~valid, 0.0)

@@ -224,7 +224,8 @@ def labels_of(
     shares = F.one_hot(given.masked_fill(~there, 0), classes).movedim(-1, 1).float()
     valid = there[:, None].expand_as(shares)
     warped, known = warp(shares.masked_fill(~valid, 0), valid, geometry, side)
-    return warped.argmax(1).masked_fill(~known[:, 0], IGNORED)
+    named = warped.argmax(1)
+    return named if known is None else named.masked_fill(~known[:, 0], IGNORED)
 
 
 def windows_over(source_side: int, side: int) -> list[tuple[int, slice]]:

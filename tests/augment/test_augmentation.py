@@ -64,7 +64,7 @@ def keys_of(count: int, view: int = 0, first: int = 0) -> list[tuple[int, ...]]:
 
 def run(values, valid, config, *, side=None, unit="reflectance", first=0, crop=None):
     count, bands = values.shape[:2]
-    return augmented(
+    changed, there = augmented(
         values,
         valid,
         config=config,
@@ -74,6 +74,7 @@ def run(values, valid, config, *, side=None, unit="reflectance", first=0, crop=N
         keys=keys_of(count, 0, first),
         crop_keys=crop or keys_of(count, 1, first),
     )
+    return changed, torch.ones_like(changed, dtype=torch.bool) if there is None else there
 
 
 def test_nothing_chosen_changes_nothing():

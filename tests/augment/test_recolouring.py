@@ -48,7 +48,7 @@ def with_holes(values: Tensor) -> tuple[Tensor, Tensor]:
 def run(values, valid, config, *, unit="reflectance", samples=None):
     samples = samples or list(range(len(values)))
     groups = GROUPS if values.shape[1] == 3 else [[band] for band in range(values.shape[1])]
-    return augmented(
+    changed, there = augmented(
         values,
         valid,
         config=config,
@@ -58,6 +58,7 @@ def run(values, valid, config, *, unit="reflectance", samples=None):
         keys=keys_of(samples),
         crop_keys=keys_of(samples, 1),
     )
+    return changed, torch.ones_like(changed, dtype=torch.bool) if there is None else there
 
 
 def drawn_factor(strength: float, column: int, sample: int = 0) -> float:
