@@ -1,59 +1,75 @@
-"""What one pretraining step costs: images a second, the share of augmentation, of the peak."""
+"""What one pretraining step costs: images a second, shares of what goes before, of the peak."""
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
 from eo_contrast.bands import PRODUCTS
+from eo_contrast.bench.random_pack import write_random_pack
 from eo_contrast.bench.train_step import convolution_peak, peak_memory_mib, timed
 from eo_contrast.catalog.packed import STORAGE, Layer
-from eo_contrast.data.place_batches import PlaceBatch
+from eo_contrast.data.place_batches import PlaceBatch, place_batch_at
+from eo_contrast.data.place_sources import open_places
 from eo_contrast.data.sensors import sensor_input
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.engine import ViewBatch
 from eo_contrast.pretrain.nets import build_nets
 from eo_contrast.pretrain.trainer import Course, placed, pretraining_step, start_pretraining
-from eo_contrast.pretrain.views import plan_views, slots_of, views_of
+from eo_contrast.pretrain.views import draw_of, plan_views, slots_of, views_of
 from eo_contrast.training.loop import launch
 
 WARM_UP = 2
 PLACES = 4096
+BATCHES = 4
+"""In the pack that is read: more would be read from the disk and not from memory."""
 COLOURS = ("red", "green", "blue")
 
 
 def bench_pretrain_step(
     config: PretrainConfig, *, device: str = "auto", repeats: int = 5
 ) -> dict[str, Any]:
-    """Time whole steps on random counts, augmentation included, and count their operations.
+    """Time whole steps on a pack of random counts, and count their operations.
 
     Sensors that may be any eat pictures of three bands; those of a level all its bands. The
     convolution peak is taken again before every step and after the last, and its median told.
+    Reading is timed as if nothing were read ahead, as ``pretrain`` does it.
 
     Args:
         repeats: steps timed, after two that fill the allocator and are not.
 
-    Returns: ``images_per_s`` (views encoded), ``places_per_s``, ``seconds`` of ``augment`` and
-        ``step`` (medians), ``augment_share`` of both, ``flops`` of a step (2 a multiply-add),
-        ``gflop_per_s``, ``peak_gflop_per_s``, ``fraction_of_peak``, ``peak_rss_mib``.
+    Returns: ``images_per_s`` (views encoded), ``places_per_s``, ``seconds`` of ``read``,
+        ``augment`` and ``step`` (medians), ``read_share`` and ``augment_share`` of their sum,
+        ``flops`` of a step (2 a multiply-add), ``gflop_per_s``, ``peak_gflop_per_s``,
+        ``fraction_of_peak`` of the step, ``peak_rss_mib``.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        return _measured(config, Path(folder), device, repeats)
+
+
+def _measured(config: PretrainConfig, pack: Path, device: str, repeats: int) -> dict[str, Any]:
     fabric = launch(device, config.precision)
     layers = _layers(config)
     config = _with_products(config, layers)
-    sensors = {name: sensor_input(layer, config.graph.sensors[name].bands) for name, layer in
-               layers.items()}  # fmt: skip
+    read = _reader(config, layers, pack)
+    sensors = {
+        name: sensor_input(layer, config.graph.sensors[name].bands)
+        for name, layer in layers.items()
+    }
     nets = build_nets(config.graph, config.encoder, sensors, config.seed)
     nets = placed(nets, fabric.device, channels_last=config.channels_last, processes=1)
     training = start_pretraining(config, nets, PLACES)
     stored = {layer.product: layer.bands for layer in layers.values()}
     plans = plan_views(config, sensors, stored)
-    batch = _random_batch(config, layers)
+    batch = read()
     course = Course(steps_per_epoch=100, steps=1000, last_step=1000)
 
     def augment() -> ViewBatch:
@@ -69,15 +85,12 @@ def bench_pretrain_step(
     for _ in range(WARM_UP):
         pretraining_step(training, views, fabric, course)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    seconds, peaks = _rounds(
-        {
-            "augment": augment,
-            "step": lambda: pretraining_step(training, views, fabric, course),
-        },
-        lambda: convolution_peak(fabric, layout),
-        fabric,
-        repeats,
-    )
+    works: dict[str, Callable[[], object]] = {
+        "read": read,
+        "augment": augment,
+        "step": lambda: pretraining_step(training, views, fabric, course),
+    }
+    seconds, peaks = _rounds(works, lambda: convolution_peak(fabric, layout), fabric, repeats)
     memory = peak_memory_mib(fabric)
     with FlopCounterMode(display=False) as counter:
         pretraining_step(training, views, fabric, course)
@@ -123,6 +136,7 @@ def _told(
         "images_per_s": round(places * len(config.graph.views) / whole, 1),
         "places_per_s": round(places / whole, 1),
         "seconds": {name: round(own, 4) for name, own in seconds.items()},
+        "read_share": round(seconds["read"] / whole, 4),
         "augment_share": round(seconds["augment"] / whole, 4),
         "flops": flops,
         "gflop_per_s": round(rate, 2),
@@ -140,7 +154,7 @@ def _layers(config: PretrainConfig) -> dict[str, Layer]:
         product = exact.get(sensor.product, sensor.product)
         bands = COLOURS if product == "rgb" else PRODUCTS[product].bands
         dates = 1 + max(view.date for view in config.graph.views.values())
-        found[name] = Layer(product, "", bands, dates, STORAGE[product])
+        found[name] = Layer(product, f"{product}.npy", bands, dates, STORAGE[product])
     return found
 
 
@@ -158,24 +172,18 @@ def _with_products(config: PretrainConfig, layers: Mapping[str, Layer]) -> Pretr
     return config.model_copy(update={"graph": graph})
 
 
-def _random_batch(config: PretrainConfig, layers: Mapping[str, Layer]) -> PlaceBatch:
-    """Counts within what each product holds, of places numbered from 0."""
-    draws = np.random.default_rng(config.seed)
-    products = {name: layer.product for name, layer in layers.items()}
-    by_product = {layer.product: layer for layer in layers.values()}
-    places = config.data.batch_size
-    side = config.data.crop or config.data.size
-    counts, slots = {}, slots_of(config.graph, products)
-    for slot in slots:
-        layer = by_product[slot.product]
-        low, high = (-2500, 0) if slot.product.startswith("s1") else (0, 1 / layer.storage.scale)
-        shape = (places, len(layer.bands), side, side)
-        drawn = draws.integers(low, int(high), shape, dtype=layer.storage.dtype)
-        counts[slot.name] = torch.from_numpy(drawn)
-    return PlaceBatch(
-        counts=counts,
-        layers={slot.name: by_product[slot.product] for slot in slots},
-        places=tuple(range(places)),
-        samples=tuple(range(places)),
-        dates={slot.name: (slot.date,) * places for slot in slots},
+def _reader(
+    config: PretrainConfig, layers: Mapping[str, Layer], pack: Path
+) -> Callable[[], PlaceBatch]:
+    """What reads the next batch of a random pack, every time that it is called."""
+    write_random_pack(
+        pack,
+        layers.values(),
+        places=BATCHES * config.data.batch_size,
+        side=config.data.crop or config.data.size,
+        seed=config.seed,
     )
+    products = {name: layer.product for name, layer in layers.items()}
+    draw = draw_of(config, slots_of(config.graph, products), None)
+    source, steps = open_places(pack), itertools.count()
+    return lambda: place_batch_at(source, draw, next(steps))

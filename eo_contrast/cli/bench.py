@@ -63,7 +63,7 @@ def train_step(
 def pretrain_step(
     method: str, overrides: tuple[str, ...], repeats: int, device: str, output: Output
 ) -> None:
-    """Time pretraining steps, augmentation included, and count their operations.
+    """Time pretraining steps, reading and augmentation included, and count their operations.
 
     \b
     Example:
@@ -80,8 +80,8 @@ def pretrain_step(
     output.show(
         f"{result['method']}, {result['encoder']} at {result['size']} px, {result['batch_size']} "
         f"places on {result['device']}, {result['threads']} threads: "
-        f"{result['images_per_s']:.0f} images/s, augmentation "
-        f"{100 * result['augment_share']:.1f} %, {result['gflop_per_s']:.0f} of "
+        f"{result['images_per_s']:.0f} images/s, reading {100 * result['read_share']:.1f} % and "
+        f"augmentation {100 * result['augment_share']:.1f} %, {result['gflop_per_s']:.0f} of "
         f"{result['peak_gflop_per_s']:.0f} GFLOP/s "
         f"({100 * result['fraction_of_peak']:.0f} % of the convolution peak), "
         f"peak {result['peak_rss_mib']:.0f} MiB"

@@ -16,6 +16,7 @@ def test_a_step_is_measured(method, views):
     config = load_config(PretrainConfig, find_config(method, "configs/pretrain"), SMALL)
     told = bench_pretrain_step(config, device="cpu", repeats=1)
     assert told["images_per_s"] == pytest.approx(views * told["places_per_s"], rel=0.01)
+    assert 0 < told["read_share"] < 1
     assert 0 < told["augment_share"] < 1
     assert 0 < told["fraction_of_peak"] < 1.5
     # ResNet-18 at 32 px: about 37 million multiply-adds, three times for a step with gradient.
