@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform as warp_points
+
+from eo_contrast.raster.ground_size import pixel_size_m
 
 Row = Mapping[str, Any]
 """A row of the catalogue as a dict, by column."""
@@ -20,6 +24,9 @@ REFERENCES = ("s2-l2a", "s2-l1c", "rgb", "s1-rtc", "s1-grd", "map", "label")
 
 MARGIN = 2
 """Pixels read around what a grid covers, besides those of one of its own."""
+
+MEASURED_GRIDS = 100
+"""So many of a data set's tell its ground resolution."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,19 @@ def finest_grid(rows: Sequence[Row]) -> Grid:
     order = {product: rank for rank, product in enumerate(REFERENCES)}
     first = min(rows, key=lambda row: (order.get(row["product"], len(order)), row["id"]))
     return grid_of(first)
+
+
+def ground_resolution_m(grids: Sequence[Grid]) -> float | None:
+    """Metres on the ground a pixel, the median of grids evenly chosen, to three digits.
+
+    Returns: None: fewer than half of them have a position.
+    """
+    chosen = grids[:: -(-len(grids) // MEASURED_GRIDS) or 1]
+    sizes = [pixel_size_m(each.crs, each.transform, each.height, each.width) for each in chosen]
+    known = [math.sqrt(down * across) for down, across in filter(None, sizes)]
+    if not chosen or 2 * len(known) < len(chosen):
+        return None
+    return float(f"{median(known):.3g}")
 
 
 def part_under(onto: Grid, whole: Grid) -> tuple[int, int, int, int]:

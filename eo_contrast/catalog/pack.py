@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib.format import open_memmap
 
-from eo_contrast.catalog.grids import Grid, Row, finest_grid
+from eo_contrast.catalog.grids import Grid, Row, finest_grid, ground_resolution_m
 from eo_contrast.catalog.packed import MANIFEST, PLACES, STORAGE, Layer, packed, write_manifest
 from eo_contrast.catalog.table import read_catalogue
 from eo_contrast.catalog.views import read_view
@@ -47,6 +48,11 @@ class PackPlan:
     patches: Sequence[Patch]
     layers: Mapping[str, Layer]
     size: int
+
+    @cached_property
+    def ground_resolution_m(self) -> float | None:
+        """Metres on the ground a pixel; None: the places have no position."""
+        return ground_resolution_m([patch.grid for patch in self.patches])
 
 
 def plan_pack(catalogue: Path, *, size: int | None = None, dates: int | None = None) -> PackPlan:
@@ -98,7 +104,13 @@ def write_pack(
         _fill(arrays, plan, threads, advance)
         for array in arrays.values():
             array.flush()
-        write_manifest(partial, plan.size, plan.layers, _places(plan.patches, plan.layers))
+        write_manifest(
+            partial,
+            plan.size,
+            plan.layers,
+            _places(plan.patches, plan.layers),
+            ground_resolution_m=plan.ground_resolution_m,
+        )
     return {
         "folder": str(out),
         "rows": len(plan.patches),

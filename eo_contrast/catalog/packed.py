@@ -76,6 +76,7 @@ class Pack:
         arrays: by product; memory-mapped, read-only.
         places: a table with a row for each row of the arrays: place_id, row and column of the
             patch in its place, split, label, and for each product its images' ids and times.
+        ground_resolution_m: metres on the ground a pixel; None: not known.
     """
 
     folder: Path
@@ -83,6 +84,7 @@ class Pack:
     layers: Mapping[str, Layer]
     arrays: Mapping[str, NDArray[Any]]
     places: pa.Table
+    ground_resolution_m: float | None = None
 
     def __len__(self) -> int:
         return int(self.places.num_rows)
@@ -100,9 +102,21 @@ def packed(counts: NDArray[Any], valid: NDArray[np.bool_], storage: Storage) -> 
     return np.where(valid, stored, np.array(storage.nodata, storage.dtype))
 
 
-def write_manifest(folder: Path, size: int, layers: Mapping[str, Layer], places: pa.Table) -> None:
+def write_manifest(
+    folder: Path,
+    size: int,
+    layers: Mapping[str, Layer],
+    places: pa.Table,
+    *,
+    ground_resolution_m: float | None = None,
+) -> None:
     """Write what tells of the arrays, into the folder that has them."""
-    facts = {"version": VERSION, "size": size, "layers": [asdict(each) for each in layers.values()]}
+    facts = {
+        "version": VERSION,
+        "size": size,
+        "ground_resolution_m": ground_resolution_m,
+        "layers": [asdict(each) for each in layers.values()],
+    }
     (folder / MANIFEST).write_text(json.dumps(facts, indent=1) + "\n")
     pq.write_table(places, folder / PLACES, compression="zstd")
 
@@ -125,6 +139,8 @@ def open_pack(folder: Path) -> Pack:
             for each in facts["layers"]
         }
         version, size = facts["version"], int(facts["size"])
+        # Packs of earlier releases do not tell.
+        resolution = facts.get("ground_resolution_m")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is not readable as a pack's manifest ({error})") from error
     if version != VERSION:
@@ -141,4 +157,11 @@ def open_pack(folder: Path) -> Pack:
         shape = (places.num_rows, layer.dates, len(layer.bands), size, size)
         if arrays[product].shape != shape:
             raise InputError(f"{folder / layer.file}: has {arrays[product].shape}, not {shape}")
-    return Pack(folder, size, MappingProxyType(layers), MappingProxyType(arrays), places)
+    return Pack(
+        folder,
+        size,
+        MappingProxyType(layers),
+        MappingProxyType(arrays),
+        places,
+        resolution,
+    )

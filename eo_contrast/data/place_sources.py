@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from eo_contrast.catalog.pack import PackPlan, Patch, plan_pack
+from eo_contrast.catalog.pack import PackPlan, plan_pack
 from eo_contrast.catalog.packed import Layer, Pack, open_pack, packed
 from eo_contrast.catalog.views import read_view
 
@@ -22,12 +22,20 @@ class PlaceSource(Hashable, Protocol):
         layers: what there is of each product.
         splits: of each square; empty where it has none.
         labels: of each square; empty where it has none.
+        names: of each square, the place that it is of.
+        ground_resolution_m: metres on the ground a pixel; None: not known.
     """
 
     size: int
     layers: Mapping[str, Layer]
     splits: Sequence[str]
     labels: Sequence[str]
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def ground_resolution_m(self) -> float | None: ...
 
     def dates(self, number: int, product: str) -> int:
         """How many images of a product square ``number`` has."""
@@ -49,10 +57,17 @@ class PackedPlaces:
         self.layers = pack.layers
         self.splits: Sequence[str] = pack.places.column("split").to_pylist()
         self.labels: Sequence[str] = pack.places.column("label").to_pylist()
+        self.ground_resolution_m = pack.ground_resolution_m
         self._dates = {
             product: [len(ids) for ids in pack.places.column(f"{product}:id").to_pylist()]
             for product in pack.layers
         }
+
+    @property
+    def names(self) -> Sequence[str]:
+        """See :class:`PlaceSource`."""
+        names: Sequence[str] = self._pack.places.column("place_id").to_pylist()
+        return names
 
     def dates(self, number: int, product: str) -> int:
         """See :class:`PlaceSource`."""
@@ -72,11 +87,21 @@ class ArchivePlaces:
     """Squares read from an archive's own files, as a pack would have them."""
 
     def __init__(self, plan: PackPlan) -> None:
-        self._patches: Sequence[Patch] = plan.patches
+        self._plan, self._patches = plan, plan.patches
         self.size = plan.size
         self.layers = plan.layers
         self.splits: Sequence[str] = [patch.told("split") for patch in plan.patches]
         self.labels: Sequence[str] = [patch.told("label") for patch in plan.patches]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """See :class:`PlaceSource`."""
+        return [patch.place_id for patch in self._patches]
+
+    @property
+    def ground_resolution_m(self) -> float | None:
+        """See :class:`PlaceSource`."""
+        return self._plan.ground_resolution_m
 
     def dates(self, number: int, product: str) -> int:
         """See :class:`PlaceSource`."""

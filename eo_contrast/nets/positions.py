@@ -55,6 +55,16 @@ def alibi(heads: int, side: int) -> Tensor:
     return (-slopes[:, None, None] * distances)[None]
 
 
+def bias_between(bias: Tensor, queries: Tensor, keys: Tensor) -> Tensor:
+    """Of a bias between all patches that between some of each image's, (N, heads, Q, K).
+
+    Args:
+        bias: (heads, L, L).
+        queries, keys: numbers of patches, (N, Q) and (N, K).
+    """
+    return bias[:, queries[:, :, None], keys[:, None, :]].transpose(0, 1)
+
+
 def _slopes(heads: int) -> list[float]:
     """2^(-8 k / heads), k = 1 .. heads, where heads is a power of two.
 

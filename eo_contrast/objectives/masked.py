@@ -6,6 +6,7 @@ He et al. 2022 (MAE). Patches are numbered row by row; L is how many an image ha
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -141,3 +142,27 @@ def masked_reconstruction(
         target = (patches - mean) / (variance + STANDARDISED_EPS).sqrt()
     of_patch = (prediction - target).square().mean(dim=2)
     return of_patch.masked_fill(~removed, 0).sum() / removed.sum()
+
+
+def reconstruction_of_views(
+    predictions: Sequence[Tensor], images: Sequence[Tensor], masks: Sequence[Masking], patch: int
+) -> Tensor:
+    """Sum over views of the masked mean squared error of their standardised patches.
+
+    Fuller et al. 2023 (CROMA), sec. 3.1: the sensors' errors weigh the same. A view's patch is
+    standardised over its own values alone, MAE's ``norm_pix_loss``.
+
+    Args:
+        predictions: (N, L, patch * patch * C) of each view, C its bands.
+        images: (N, C, H, W) of each view.
+        masks: of each view; what it removed is what is compared.
+        patch: side in pixels, a divisor of H and W.
+
+    Returns: a scalar >= 0; about the number of views for predictions of zeros.
+    Raises: ValueError: ``patch`` does not divide the sides, or no patch is removed.
+    """
+    errors = [
+        masked_reconstruction(prediction, patchify(image, patch), masked.removed, standardised=True)
+        for prediction, image, masked in zip(predictions, images, masks, strict=True)
+    ]
+    return torch.stack(errors).sum()

@@ -11,6 +11,7 @@ from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.config import Config
 from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.pretrain.graph import Graph, refuse_batch
+from eo_contrast.pretrain.masks import refuse_masks
 from eo_contrast.training.start import StartConfig
 
 
@@ -140,5 +141,8 @@ class PretrainConfig(Config):
         if strangers:
             there = ", ".join(self.graph.sensors)
             raise ValueError(f"start.{strangers[0]}: no such sensor; the graph has {there}")
+        refuse_masks(self.graph, self.encoder, self.augment, self.data.size)
+        if self.keep_head_layers and not self.graph.projecting:
+            raise ValueError("keep_head_layers: no space has a projector; give 0")
         refuse_batch(self.graph, self.data.batch_size // self.data.accumulate)
         return self

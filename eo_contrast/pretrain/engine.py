@@ -14,12 +14,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from eo_contrast.pretrain.graph import OF_BANKS, Graph
+from eo_contrast.objectives.masked import Masking
+from eo_contrast.pretrain.graph import OF_BANKS, OF_PIXELS, Graph
+from eo_contrast.pretrain.masks import part_of
 from eo_contrast.pretrain.memory import Bank, Queue, follow, momentum_at, new_bank, new_queue
 from eo_contrast.pretrain.nets import GraphNets
+from eo_contrast.pretrain.reconstruction import reconstruction_error
 from eo_contrast.pretrain.spaces import Remembered, Seen, after_step, chance, space_loss
 from eo_contrast.training.determinism import generator_for
-from eo_contrast.training.gather import gathered
+from eo_contrast.training.gather import gathered, processes
 
 
 @dataclass
@@ -47,6 +50,7 @@ class ViewBatch:
         drawn: by view, (n,) which of its place's images it is.
         products: by view.
         classes: (n,) whole numbers; None: the data has no labels.
+        masks: by masked view whose pixels are its own, which of its patches are seen.
     """
 
     images: Mapping[str, Tensor]
@@ -54,6 +58,7 @@ class ViewBatch:
     drawn: Mapping[str, Tensor]
     products: Mapping[str, str]
     classes: Tensor | None = None
+    masks: Mapping[str, Masking] = field(default_factory=dict)
 
 
 def new_memory(graph: Graph, places: int, seed: int, device: torch.device) -> Memory:
@@ -63,7 +68,8 @@ def new_memory(graph: Graph, places: int, seed: int, device: torch.device) -> Me
         places: how many the data has: rows of a bank.
     """
     memory = Memory()
-    for name, space in graph.spaces.items():
+    for name in graph.projecting:
+        space = graph.spaces[name]
         width = graph.projectors[graph.projector_of(name)].out
         if space.queue is not None:
             queue = new_queue(space.queue, width, generator_for(seed, "queue", name))
@@ -79,22 +85,35 @@ def new_memory(graph: Graph, places: int, seed: int, device: torch.device) -> Me
 
 
 def features_of(
-    nets: GraphNets, graph: Graph, images: Mapping[str, Tensor], chunk: int | None = None
+    nets: GraphNets, graph: Graph, batch: ViewBatch, chunk: int | None = None
 ) -> dict[str, Tensor]:
-    """Each view encoded once; the momentum encoder's without gradient.
+    """Each view encoded once, masked ones to tokens; the momentum encoder's without gradient.
 
     Args:
         chunk: encode so many rows at a time and without gradient; norms then see a chunk each.
     """
     features = {}
     for view in graph.views:
-        own = images[graph.pixels_of(view)]
         trunks, sensor = nets.seer(graph.views[view].encoder), graph.sensor_of(view)
         learns = graph.views[view].encoder == "online" and chunk is None
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-            parts = [trunks.encode(sensor, part) for part in torch.split(own, chunk or len(own))]
+            parts = [
+                trunks.encode(sensor, images, kept)
+                for images, kept in _shown(batch, graph.pixels_of(view), chunk)
+            ]
             features[view] = torch.cat(parts) if len(parts) > 1 else parts[0]
     return features
+
+
+def _shown(
+    batch: ViewBatch, pixels: str, chunk: int | None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images of a view, ``chunk`` rows at a time, and their patches that are seen; None: all."""
+    images, masked = batch.images[pixels], batch.masks.get(pixels)
+    rows = chunk or len(images)
+    parts = torch.split(images, rows)
+    kept = [None] * len(parts) if masked is None else torch.split(masked.kept, rows)
+    yield from zip(parts, kept, strict=True)
 
 
 def space_inputs(
@@ -109,7 +128,8 @@ def space_inputs(
         trunks, sensor = nets.seer(graph.views[view].encoder), graph.sensor_of(view)
         learns = graph.views[view].encoder == "online"
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-            projected = trunks.project(projector, sensor, features[view])
+            pooled = trunks.pool(sensor, features[view])
+            projected = trunks.project(projector, sensor, pooled)
         vectors[view] = gathered(_wide(projected))
         if view in space.anchors:
             anchors[view] = vectors[view]
@@ -132,7 +152,7 @@ class Losses:
     Attributes:
         total: what the gradient is of.
         by_space: each space's own, neither weighted nor divided.
-        seen: by space, for looking at and for the memory.
+        seen: by space whose views are projected, for looking at and for the memory.
         false_negatives: by space with a queue, the share of its keys that are of an anchor's own
             place.
     """
@@ -151,27 +171,58 @@ def losses_of(
     batch: ViewBatch,
     *,
     draw_key: tuple[int, int],
+    chunk: int | None = None,
 ) -> Losses:
     """The spaces' losses over the whole batch.
 
     Args:
         draw_key: seed and step, of the negatives drawn from banks.
+        chunk: rows that are put back at a time; None: all.
     """
     by_space, seen, terms = {}, {}, []
     for name, space in graph.spaces.items():
-        own = space_inputs(nets, graph, name, features, batch)
-        loss = space_loss(space, own, remembered(nets, memory, name, own, space.bank, draw_key))
-        by_space[name], seen[name] = loss, own
-        term = space.weight * loss
-        if graph.divide_by_chance:
+        if space.objective in OF_PIXELS:
+            by_space[name] = _reconstruction(nets, graph, name, features, batch, chunk)
+            width = 0
+        else:
+            own = space_inputs(nets, graph, name, features, batch)
+            kept = remembered(nets, memory, name, own, space.bank, draw_key)
+            by_space[name], seen[name] = space_loss(space, own, kept), own
             width = next(iter(own.vectors.values())).shape[1]
-            term = term / (chance(space, len(own.places), width) or 1.0)
+        term = space.weight * by_space[name]
+        if graph.divide_by_chance:
+            places = len(batch.places) * processes()
+            term = term / (chance(space, places, width) or 1.0)
         terms.append(term)
     false = {
         name: (queue.ids[None] == seen[name].places[:, None]).float().mean()
         for name, queue in memory.queues.items()
     }
     return Losses(torch.stack(terms).sum(), by_space, seen, false)
+
+
+def _reconstruction(
+    nets: GraphNets,
+    graph: Graph,
+    name: str,
+    features: Mapping[str, Tensor],
+    batch: ViewBatch,
+    chunk: int | None,
+) -> Tensor:
+    """What it costs to put a space's views back, the mean over the whole batch.
+
+    Every process has as many patches removed as any other, so the mean of their means is it.
+    """
+    views = graph.spaces[name].views
+    shown = [graph.pixels_of(view) for view in views]
+    own = reconstruction_error(
+        nets.reconstructor(name),
+        [nets.online.trunk(graph.sensor_of(view)).patch_tokens(features[view]) for view in views],
+        [batch.images[pixels] for pixels in shown],
+        [batch.masks[pixels] for pixels in shown],
+        chunk=chunk,
+    )
+    return gathered(own[None]).mean()
 
 
 def remembered(
@@ -220,41 +271,38 @@ def backward(
         share: factor on the gradient, for the mean over several batches.
     """
     with fabric.autocast():
-        features = features_of(nets, graph, batch.images, chunk)
+        features = features_of(nets, graph, batch, chunk)
         if chunk is not None:
             features = {
                 view: kept.detach().requires_grad_(graph.views[view].encoder == "online")
                 for view, kept in features.items()
             }
-        losses = losses_of(nets, graph, memory, features, batch, draw_key=draw_key)
+        losses = losses_of(nets, graph, memory, features, batch, draw_key=draw_key, chunk=chunk)
     torch.autograd.backward(losses.total * share)
     if chunk is not None:
-        _backward_of_chunks(nets, graph, batch.images, features, fabric=fabric, chunk=chunk)
-    for name, space in graph.spaces.items():
-        own = losses.seen[name]
-        after_step(space, own, remembered(nets, memory, name, own, None, draw_key))
+        _backward_of_chunks(nets, graph, batch, features, fabric=fabric, chunk=chunk)
+    for name, own in losses.seen.items():
+        after_step(graph.spaces[name], own, remembered(nets, memory, name, own, None, draw_key))
     return losses
 
 
 def _backward_of_chunks(
     nets: GraphNets,
     graph: Graph,
-    images: Mapping[str, Tensor],
+    batch: ViewBatch,
     features: Mapping[str, Tensor],
     *,
     fabric: Fabric,
     chunk: int,
 ) -> None:
     for view, kept in features.items():
-        own, gradient = images[graph.pixels_of(view)], kept.grad
-        if gradient is None:
+        if kept.grad is None:
             continue
+        parts = _shown(batch, graph.pixels_of(view), chunk)
         with _statistics_kept(nets.online):
-            for part, of_part in zip(
-                torch.split(own, chunk), torch.split(gradient, chunk), strict=True
-            ):
+            for (images, seen), of_part in zip(parts, torch.split(kept.grad, chunk), strict=True):
                 with fabric.autocast():
-                    again = nets.online.encode(graph.sensor_of(view), part)
+                    again = nets.online.encode(graph.sensor_of(view), images, seen)
                 torch.autograd.backward(again, of_part)
 
 
@@ -298,6 +346,7 @@ def pieces(batch: ViewBatch, count: int) -> Iterator[ViewBatch]:
             drawn={view: own[part] for view, own in batch.drawn.items()},
             products=batch.products,
             classes=None if batch.classes is None else batch.classes[part],
+            masks={view: part_of(own, part) for view, own in batch.masks.items()},
         )
 
 

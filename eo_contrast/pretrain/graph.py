@@ -16,6 +16,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from eo_contrast.config import Config
 from eo_contrast.nets.projectors import ProjectorConfig
+from eo_contrast.nets.reconstruction import CrossConfig, DecoderConfig
+from eo_contrast.pretrain.masks import refuse_reconstruction
 
 Objective = Literal[
     "nt_xent",
@@ -35,7 +37,10 @@ Objective = Literal[
     "supervised",
     "swapped_prediction",
     "lifted_structure",
+    "reconstruction",
 ]
+OF_PIXELS = frozenset({"reconstruction"})
+"""Objectives that look at views' tokens and pixels, not at their projections."""
 OF_SETS = frozenset(
     {
         "supervised",
@@ -44,11 +49,14 @@ OF_SETS = frozenset(
         "generalised_lifted_structure",
         "margin_of_pairs",
         "triplets_of_batch",
+        "reconstruction",
     }
 )
 """Objectives of several views together; the others compare pairs."""
 OF_BANKS = frozenset({"noise_contrastive", "bank_softmax"})
-IN_BATCH = frozenset({"nt_xent", "clip", "n_pair", "triplet", "contrastive_margin"}) | OF_SETS
+IN_BATCH = frozenset({"nt_xent", "clip", "n_pair", "triplet", "contrastive_margin"}) | (
+    OF_SETS - OF_PIXELS
+)
 """Objectives whose negatives are other places of the batch."""
 OVER_BATCH = frozenset({"barlow_twins", "vicreg"})
 """Objectives that standardise over the batch."""
@@ -75,6 +83,9 @@ class View(Config):
     size: int | None = Field(None, ge=8, description="side in pixels; None: data.size")
     of: str | None = Field(None, description="the very pixels of this view, for another encoder")
     encoder: Literal["online", "momentum"] = "online"
+    mask: float | None = Field(
+        None, gt=0, lt=1, description="share of the patches that its encoder does not see"
+    )
 
 
 class Space(Config):
@@ -105,6 +116,10 @@ class Space(Config):
     frozen_steps: int = Field(0, ge=0, description="steps before the prototypes learn")
     assigned: int = Field(2, ge=1, description="swapped_prediction: first views get assignments")
     labels: Literal["place", "class"] = Field("place", description="who is alike, of set losses")
+    cross: CrossConfig | None = Field(
+        None, description="reconstruction of two views: the first one's tokens look at the second's"
+    )
+    decoder: DecoderConfig | None = Field(None, description="of reconstruction")
     weight: float = Field(1.0, ge=0)
 
     @property
@@ -153,12 +168,14 @@ class Graph(Config):
             where = f"spaces.{name}"
             for view_name in space.pairs_of_views:
                 _known(view_name, self.views, where)
-            _known(space.projector, self.projectors, f"{where}.projector")
+            if space.objective not in OF_PIXELS:
+                _known(space.projector, self.projectors, f"{where}.projector")
             if space.predictor is not None:
                 _known(space.predictor, self.predictors, f"{where}.predictor")
             _refuse_space(where, space)
             _refuse_sameness(where, space, self)
             _refuse_encoders(where, space, self)
+            refuse_reconstruction(name, self)
         _refuse_twinless(self)
         _refuse_unused(self)
         return self
@@ -179,6 +196,13 @@ class Graph(Config):
     def projector_of(self, space: str) -> str:
         """The name of a space's projector."""
         return self.spaces[space].projector or next(iter(self.projectors))
+
+    @property
+    def projecting(self) -> tuple[str, ...]:
+        """The spaces whose views are projected."""
+        return tuple(
+            name for name, space in self.spaces.items() if space.objective not in OF_PIXELS
+        )
 
     @property
     def has_momentum(self) -> bool:
@@ -330,6 +354,8 @@ def _refuse_sameness(where: str, space: Space, graph: Graph) -> None:
             and graph.crop_of(anchor) == graph.crop_of(positive)
             and one.augment is None
             and other.augment is None
+            and one.mask is None
+            and other.mask is None
         )
         if same:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,13 @@ from torch.nn import functional as F
 from eo_contrast.data.sensors import SensorInput
 from eo_contrast.nets.encoders import EncoderConfig, build_encoder
 from eo_contrast.nets.projectors import ProjectorConfig, build_projector
+from eo_contrast.nets.reconstruction import Reconstructor, build_reconstructor
 from eo_contrast.pretrain.graph import Graph
 from eo_contrast.training.determinism import generator_for
 from eo_contrast.training.encoder_card import ALL_SENSORS
 
 FIRST_LOG_SCALE = math.log(1 / 0.07)
+TOKENS_NDIM = 3
 
 
 class Trunks(nn.Module):
@@ -40,10 +42,22 @@ class Trunks(nn.Module):
         """The encoder that a sensor's images go through."""
         return self.trunks[sensor if sensor in self.trunks else ALL_SENSORS]
 
-    def encode(self, sensor: str, images: Tensor) -> Tensor:
-        """(N, bands, H, W) of a sensor -> (N, width)."""
-        encoded: Tensor = self.trunk(sensor)(images)
+    def encode(self, sensor: str, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """(N, bands, H, W) of a sensor -> (N, width), or tokens (N, T, width) of patches kept.
+
+        Args:
+            kept: (N, K) numbers of the patches that are seen; None: all.
+        """
+        trunk = self.trunk(sensor)
+        encoded: Tensor = trunk(images) if kept is None else trunk.tokens(images, kept)
         return encoded
+
+    def pool(self, sensor: str, features: Tensor) -> Tensor:
+        """What :meth:`encode` gave -> (N, width)."""
+        if features.ndim == TOKENS_NDIM:
+            pooled: Tensor = self.trunk(sensor).pool(features)
+            return pooled
+        return features
 
     def project(self, projector: str, sensor: str, features: Tensor) -> Tensor:
         """(N, width) -> (N, D)."""
@@ -61,6 +75,7 @@ class GraphNets(nn.Module):
         predictors: by space.
         log_scales: by space, of ``clip``.
         prototypes: by space, (P, D) of ``swapped_prediction``.
+        reconstructors: by space, of ``reconstruction``.
     """
 
     def __init__(
@@ -71,6 +86,7 @@ class GraphNets(nn.Module):
         predictors: Mapping[str, nn.Module] | None = None,
         log_scales: Mapping[str, Tensor] | None = None,
         prototypes: Mapping[str, Tensor] | None = None,
+        reconstructors: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.online = online
@@ -78,6 +94,7 @@ class GraphNets(nn.Module):
         self.predictors = nn.ModuleDict(predictors or {})
         self.log_scales = _parameters(log_scales or {})
         self.prototypes = _parameters(prototypes or {})
+        self.reconstructors = nn.ModuleDict(reconstructors or {})
 
     def learning(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that the optimiser moves."""
@@ -98,6 +115,10 @@ class GraphNets(nn.Module):
         if self.slow is not None:
             self.slow.load_state_dict(self.online.state_dict())
 
+    def reconstructor(self, space: str) -> Reconstructor:
+        """What puts a space's views back together."""
+        return cast(Reconstructor, self.reconstructors[space])
+
     def seer(self, encoder: str) -> Trunks:
         """The trunks that see a view of this encoder, ``online`` or ``momentum``."""
         return self.online if encoder == "online" or self.slow is None else self.slow
@@ -108,7 +129,8 @@ def build_nets(
 ) -> GraphNets:
     """The nets that a graph wants, their weights a function of the arguments.
 
-    Raises: ValueError: sensors of different bands are to share a trunk.
+    Raises: ValueError: sensors of different bands are to share a trunk, or heads of attention do
+        not divide a width.
     """
     if graph.shared_trunk and len({own.bands for own in sensors.values()}) > 1:
         raise ValueError(
@@ -126,7 +148,7 @@ def build_nets(
         key: build_projector(config, width, seed=_seed(seed, "projector", key))
         for key, config in _projectors(graph, sensors)
     }
-    out = {name: graph.projectors[graph.projector_of(name)].out for name in graph.spaces}
+    out = {name: graph.projectors[graph.projector_of(name)].out for name in graph.projecting}
     return GraphNets(
         Trunks(trunks, projectors),
         slow=graph.has_momentum,
@@ -147,13 +169,42 @@ def build_nets(
             for name, space in graph.spaces.items()
             if space.objective == "swapped_prediction"
         },
+        reconstructors=dict(_reconstructors(graph, encoder, sensors, width, seed)),
     )
+
+
+def _reconstructors(
+    graph: Graph,
+    encoder: EncoderConfig,
+    sensors: Mapping[str, SensorInput],
+    width: int,
+    seed: int,
+) -> Iterator[tuple[str, nn.Module]]:
+    """By space, what puts its views back together."""
+    for name, space in graph.spaces.items():
+        if space.decoder is None or encoder.patch_side is None:
+            continue
+        try:
+            yield (
+                name,
+                build_reconstructor(
+                    space.cross,
+                    space.decoder,
+                    width=width,
+                    side=encoder.built_size // encoder.patch_side,
+                    patch=encoder.patch_side,
+                    bands=[len(sensors[graph.sensor_of(view)].bands) for view in space.views],
+                    seed=_seed(seed, "reconstructor", name),
+                ),
+            )
+        except ValueError as error:
+            raise ValueError(f"graph.spaces.{name}.{error}") from error
 
 
 def _projectors(
     graph: Graph, sensors: Mapping[str, SensorInput]
 ) -> Iterator[tuple[str, ProjectorConfig]]:
-    used = {graph.projector_of(name) for name in graph.spaces}
+    used = {graph.projector_of(name) for name in graph.projecting}
     for name, config in graph.projectors.items():
         if name not in used:
             continue

@@ -21,7 +21,7 @@ WORSE_THAN_CHANCE, AT_CHANCE = 1.05, 0.005
 
 @torch.no_grad()
 def observed(graph: Graph, losses: Losses) -> dict[str, float]:
-    """Numbers of each space at this step, named ``what/space``.
+    """Numbers of each space at this step, named ``what/space``; of pixels ``over_chance`` alone.
 
     - ``over_chance``: the loss over that of vectors that say nothing.
     - ``deviation``: mean deviation of unit vectors' dimensions; ``spread``: over D^-1/2, so 1 is
@@ -34,9 +34,11 @@ def observed(graph: Graph, losses: Losses) -> dict[str, float]:
     """
     facts: dict[str, float] = {}
     for name, space in graph.spaces.items():
-        seen = losses.seen[name]
-        loss = float(losses.by_space[name])
-        found = _of_vectors(*_first_pair(space, seen)) | _of_loss(space, seen, loss)
+        loss, seen = float(losses.by_space[name]), losses.seen.get(name)
+        if seen is None:
+            found = {"over_chance": loss / (chance(space, 1, 1) or 1.0)}
+        else:
+            found = _of_vectors(*_first_pair(space, seen)) | _of_loss(space, seen, loss)
         if name in losses.false_negatives:
             found["false_negatives"] = float(losses.false_negatives[name])
         facts |= {f"{what}/{name}": value for what, value in found.items()}

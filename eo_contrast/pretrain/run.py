@@ -201,6 +201,7 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
         sensors=material.sensors,
         shared=config.graph.shared_trunk,
         size=config.data.size,
+        ground_resolution_m=material.source.ground_resolution_m,
         head=_kept_head(config),
         head_layers=config.keep_head_layers,
         trained={
@@ -227,14 +228,14 @@ def encoder_of(training: Pretraining, material: Material) -> tuple[SensorEncoder
 def _kept_head(config: PretrainConfig) -> Any:
     if not config.keep_head_layers:
         return None
-    first = next(iter(config.graph.spaces))
+    first = next(iter(config.graph.projecting))
     return config.graph.projectors[config.graph.projector_of(first)]
 
 
 def _head_state(training: Pretraining) -> dict[str, Any]:
-    """The first space's projector, by the sensors that it serves, as the card's net names it."""
+    """The first projector of a space, by the sensors that it serves, as the card's net names it."""
     graph = training.config.graph
-    projector = graph.projector_of(next(iter(graph.spaces)))
+    projector = graph.projector_of(next(iter(graph.projecting)))
     found = {}
     for name, value in training.nets.online.projectors.state_dict().items():
         owner, _, rest = name.partition(".")

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eo_contrast.objectives import contrastive, metric, non_contrastive
-from eo_contrast.pretrain.graph import OF_BANKS, Space
+from eo_contrast.pretrain.graph import OF_BANKS, OF_PIXELS, Space
 from eo_contrast.pretrain.memory import Bank, Queue
 
 
@@ -82,6 +82,8 @@ def chance(space: Space, places: int, width: int) -> float | None:
 
     Returns: None where there is no such number.
     """
+    if space.objective in OF_PIXELS:
+        return float(len(space.views))  # standardised values have a mean square of 1
     negatives = (space.queue or 0) + len(space.negatives) * places + len(space.place_negatives)
     bank = space.bank or 0
     values = {

@@ -19,6 +19,7 @@ from eo_contrast.errors import InputError
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.engine import ViewBatch
 from eo_contrast.pretrain.graph import Graph
+from eo_contrast.pretrain.masks import drawn_masking
 
 GROUPS: Sequence[Sequence[str]] = (
     ("B01", "B09", "B10"),
@@ -29,6 +30,9 @@ GROUPS: Sequence[Sequence[str]] = (
 )
 """Bands of Sentinel-2 that vary together: air, visible, red edge, near and short-wave infrared."""
 COLOURS = 3
+FLOAT_BYTES = 4
+CACHE_BYTES = 2**22
+"""Of the values of a view that are worked on together on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class ViewPlan:
         groups: of positions among the view's own bands, that are jittered together.
         size: side in pixels.
         number, crop_number: what random draws of the view, and of its crop, hang on.
+        mask: share of the patches that its encoder does not see; None: it sees all.
+        patches: how many it has; 0: its encoder knows none.
     """
 
     slot: str
@@ -51,6 +57,8 @@ class ViewPlan:
     size: int
     augment: AugmentConfig
     sensor: SensorInput
+    mask: float | None = None
+    patches: int = 0
 
 
 def slots_of(graph: Graph, products: Mapping[str, str]) -> tuple[Slot, ...]:
@@ -84,15 +92,18 @@ def plan_views(
         if view.of is not None:
             continue
         sensor = sensors[graph.sensor_of(name)]
+        size, patch = view.size or config.data.size, config.encoder.patch_side
         plans[name] = ViewPlan(
             slot=_slot_name(sensor.product, view.date),
             bands=tuple(positions(stored[sensor.product], sensor.bands)),
             groups=band_groups(sensor.bands),
             number=number,
             crop_number=crops.index(graph.crop_of(name)),
-            size=view.size or config.data.size,
+            size=size,
             augment=config.augment[view.augment] if view.augment else AugmentConfig(),
             sensor=sensor,
+            mask=view.mask,
+            patches=(size // patch) ** 2 if patch else 0,
         )
     return plans
 
@@ -128,26 +139,10 @@ def views_of(
     Args:
         classes: of every place of the data; None: it has no labels.
     """
-    images = {}
-    for name, plan in plans.items():
-        values, valid = batch.values(plan.slot, device)
-        chosen = list(plan.bands)
-        if chosen != list(range(values.shape[1])):
-            values, valid = values[:, chosen], valid[:, chosen]
-        values, valid = augmented(
-            values,
-            valid,
-            config=plan.augment,
-            side=plan.size,
-            unit=plan.sensor.unit,
-            groups=plan.groups,
-            keys=[(seed, sample, 0, plan.number) for sample in batch.samples],
-            crop_keys=[(seed, sample, 1, plan.crop_number) for sample in batch.samples],
-        )
-        image = standardised(values, valid, plan.sensor)
-        if channels_last:
-            image = image.contiguous(memory_format=torch.channels_last)
-        images[name] = image
+    images = {
+        name: _view(batch, plan, seed=seed, device=device, channels_last=channels_last)
+        for name, plan in plans.items()
+    }
     places = torch.tensor(batch.places, device=device)
     return ViewBatch(
         images=images,
@@ -158,7 +153,58 @@ def views_of(
         },
         products={name: plan.sensor.product for name, plan in plans.items()},
         classes=_classes(batch, classes, device),
+        masks={
+            name: drawn_masking(
+                batch.samples, plan.mask, plan.patches, seed=seed, view=plan.number, device=device
+            )
+            for name, plan in plans.items()
+            if plan.mask is not None
+        },
     )
+
+
+def _view(
+    batch: PlaceBatch, plan: ViewPlan, *, seed: int, device: torch.device, channels_last: bool
+) -> Tensor:
+    """One view of every place, some places at a time where the cache is what is short."""
+    count, bands = len(batch.places), len(plan.bands)
+    image = torch.empty(
+        (count, bands, plan.size, plan.size),
+        device=device,
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+    )
+    for first in range(0, count, together := _together(batch, plan, device)):
+        part = range(first, min(first + together, count))
+        samples = batch.samples[part.start : part.stop]
+        values, valid = batch.values(plan.slot, device, part)
+        chosen = list(plan.bands)
+        if chosen != list(range(values.shape[1])):
+            values, valid = values[:, chosen], valid[:, chosen]
+        values, valid = augmented(
+            values,
+            valid,
+            config=plan.augment,
+            side=plan.size,
+            unit=plan.sensor.unit,
+            groups=plan.groups,
+            keys=[(seed, sample, 0, plan.number) for sample in samples],
+            crop_keys=[(seed, sample, 1, plan.crop_number) for sample in samples],
+        )
+        image[part.start : part.stop] = standardised(values, valid, plan.sensor)
+    return image
+
+
+def _together(batch: PlaceBatch, plan: ViewPlan, device: torch.device) -> int:
+    """How many places are augmented at once: all on a GPU, on a CPU what stays in its cache.
+
+    Each step of an augmentation passes over all values; ten passes over memory cost more than the
+    arithmetic.
+    """
+    counts = batch.counts[plan.slot]
+    if device.type != "cpu":
+        return len(counts)
+    of_place = max(counts[0].numel(), len(plan.bands) * plan.size**2) * FLOAT_BYTES
+    return max(1, CACHE_BYTES // of_place)
 
 
 def draw_of(config: PretrainConfig, slots: tuple[Slot, ...], split: str | None) -> Draw:

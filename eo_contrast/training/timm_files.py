@@ -16,6 +16,7 @@ from eo_contrast.data.sensors import SensorInput
 from eo_contrast.errors import InputError
 from eo_contrast.files import refuse_existing, whole_file
 from eo_contrast.nets.encoders import ARCHITECTURES, EncoderConfig
+from eo_contrast.nets.vit import vit_choices
 from eo_contrast.nets.weights import fill_trunk, flat_tensors, to_timm, trunk_of
 from eo_contrast.training.encoder_card import (
     EncoderCard,
@@ -62,9 +63,11 @@ def export_timm(
         out: a .pth, or a .safetensors, which keeps the bands and their scaling in its header.
         sensor: whose trunk; None: the only one.
 
-    Returns: output, timm (name), in_chans, product, bands, mean, deviation, and img_size of a
-        network whose size is fixed: what is to be told to whoever loads it.
-    Raises: InputError: no encoder, a sensor or a stem that is not there, or ``out`` exists.
+    Returns: output, timm (name), in_chans, product, bands, mean, deviation, img_size of a
+        network whose size is fixed, patch_size and depth where they are not as published: what is
+        to be told to whoever loads it.
+    Raises: InputError: no encoder, a sensor that is not there, a stem or positions that timm has
+        not, or ``out`` exists.
     """
     net, card = load_encoder(model)
     name = _the_sensor(card, sensor, model)
@@ -73,6 +76,11 @@ def export_timm(
         raise InputError(
             f"{model}: its {config.name} has the stem '{config.stem}', which timm's has not; "
             "pretrain with encoder.stem=published to export it"
+        )
+    if config.positions != "learned":
+        raise InputError(
+            f"{model}: its {config.name} attends by distance, which timm's does not; pretrain with "
+            "encoder.positions=learned to export it"
         )
     refuse_existing(out, overwrite=overwrite)
     state = to_timm(net.trunk(name))
@@ -98,6 +106,7 @@ def export_timm(
         "mean": list(eats.mean),
         "deviation": list(eats.deviation),
         **({"img_size": config.built_size} if fixed else {}),
+        **vit_choices(patch=config.patch, depth=config.depth, by_distance=False),
     }
 
 

@@ -24,6 +24,10 @@ WIDTHS: dict[EncoderName, int] = {
 }
 
 
+ALL = torch.arange(64).expand(2, -1)
+"""Numbers of the patches of two images of 8 x 8."""
+
+
 def built(name: EncoderName = "resnet18", bands: int = 2, *, seed: int = 0, **more: Any) -> Encoder:
     return build_encoder(EncoderConfig(name=name, size=SIDE, **more), bands, seed=seed).eval()
 
@@ -82,6 +86,17 @@ def test_maps_come_from_the_weights_that_pool() -> None:
 def test_a_resnet_rounds_its_maps_up_at_odd_sizes() -> None:
     maps = built().pyramid(images(2, side=75))
     assert [each.shape[2] for each in maps] == [38, 19, 10, 5, 3]
+
+
+@pytest.mark.parametrize("positions", ["learned", "alibi"])
+@torch.no_grad()
+def test_a_vit_of_other_patches_and_depth_has_as_many_maps(positions: str) -> None:
+    encoder = built("vit_small", patch=8, depth=8, positions=positions)
+    assert len(encoder.net.blocks) == 8
+    assert encoder.pyramid_strides == (8, 8, 8, 8)
+    maps = encoder.pyramid(images(2))
+    assert [tuple(each.shape) for each in maps] == [(2, 384, 8, 8)] * 4
+    torch.testing.assert_close(encoder.pool(encoder.tokens(images(2), ALL)), encoder(images(2)))
 
 
 @pytest.mark.parametrize("name", WIDTHS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eo_contrast.nets.positions import alibi, sine_positions
+from eo_contrast.nets.positions import alibi, bias_between, sine_positions
 
 
 def test_distances_are_in_patches_and_the_first_head_falls_fastest():
@@ -24,6 +24,16 @@ def test_slopes_of_heads_that_are_no_power_of_two(heads, powers):
     slopes = -alibi(heads, 2)[0, :, 0, 1]
     assert len(slopes) == heads
     assert slopes[: len(powers)].tolist() == pytest.approx([2.0**-p for p in powers])
+
+
+def test_a_bias_between_some_patches_is_that_of_their_numbers():
+    bias = alibi(2, 3)[0]
+    queries, keys = torch.tensor([[4, 0], [8, 1]]), torch.tensor([[1, 5, 2], [0, 8, 7]])
+    some = bias_between(bias, queries, keys)
+    assert some.shape == (2, 2, 2, 3)
+    for image, head, query, key in torch.cartesian_prod(*(torch.arange(n) for n in some.shape)):
+        wanted = bias[head, queries[image, query], keys[image, key]]
+        assert some[image, head, query, key] == wanted
 
 
 def test_half_the_width_tells_columns_and_half_rows():

@@ -18,6 +18,7 @@ from eo_contrast.synth.archives.images import ArchivePlan
 
 METHODS = sorted(path.stem for path in shipped_folder("configs/pretrain").glob("*.yaml"))
 PLACES, SIDE = 20, 24
+TINY_VIT = {"name": "vit_small", "patch": 4, "depth": 4, "size": SIDE, "positions": "alibi"}
 
 
 def small(
@@ -55,7 +56,11 @@ def small(
             space["features"] = [0, common] if space["features"][0] == 0 else [common, width]
         if space.get("labels") == "class":
             space["labels"] = "place"
-    values["encoder"] = {"name": "resnet18"}
+        if space["objective"] == "reconstruction":
+            space["cross"] = {"depth": 1}
+            space["decoder"] = {"width": 2 * width, "heads": 2}
+    masked = any("mask" in view for view in graph["views"].values())
+    values["encoder"] = {**TINY_VIT} if masked else {"name": "resnet18"}
     values["data"] = {"size": SIDE, "batch_size": 4}
     values |= {"log_every": 2, "save_every": 4}
     for path, value in changes.items():

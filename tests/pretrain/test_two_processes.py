@@ -13,6 +13,7 @@ import torch
 from small_run import packed_world
 
 METHODS = ["simclr", "moco_v2", "seco", "cmc_full", "barlow", "byol", "clip", "swav", "seco_s1s2"]
+METHODS += ["croma"]
 SCRIPT = Path(__file__).parent / "gradients_of.py"
 
 

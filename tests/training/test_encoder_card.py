@@ -139,7 +139,9 @@ def test_weights_of_another_card_are_refused(tmp_path: Path) -> None:
 def test_info_has_the_keys_of_the_contract(both: Path) -> None:
     facts = told(both)
     assert (facts["kind"], facts["task"]) == ("model", "encoder")
-    assert facts["architecture"] == {"name": "resnet18", "stem": "published", "size": None}
+    published = {"stem": "published", "positions": "learned"}
+    not_given = dict.fromkeys(("size", "patch", "depth"))
+    assert facts["architecture"] == {"name": "resnet18", **published, **not_given}
     assert facts["bands_in"] == {"s1": ["VV", "VH"], "s2": list(L1C)}
     assert facts["bands_out"] == []
     assert facts["scaling"]["s1"]["unit"] == "dB"

@@ -39,16 +39,24 @@ def timm_file(path: Path, *, bands: int = 3) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "suffix"), [("resnet18", ".pth"), ("resnet18", ".safetensors"), ("vit_small", ".pth")]
+    ("name", "suffix", "of_vit"),
+    [
+        ("resnet18", ".pth", {}),
+        ("resnet18", ".safetensors", {}),
+        ("vit_small", ".pth", {}),
+        ("vit_small", ".pth", {"patch": 8, "depth": 4}),
+    ],
 )
 @torch.no_grad()
 def test_timm_loads_what_was_exported_and_gives_the_same(
-    tmp_path: Path, name: EncoderName, suffix: str
+    tmp_path: Path, name: EncoderName, suffix: str, of_vit: dict[str, int]
 ) -> None:
-    card = card_of({"s1": eats("s1-grd")}, architecture=EncoderConfig(name=name, size=64))
+    architecture = EncoderConfig.model_validate({"name": name, "size": 64, **of_vit})
+    card = card_of({"s1": eats("s1-grd")}, architecture=architecture)
     told = export_timm(saved(tmp_path, card), tmp_path / f"plain{suffix}")
-    size = {key: told[key] for key in ("img_size",) if key in told}
-    plain = timm.create_model(told["timm"], num_classes=0, in_chans=told["in_chans"], **size).eval()
+    of_net = {key: told[key] for key in ("img_size", "patch_size", "depth") if key in told}
+    plain = timm.create_model(told["timm"], num_classes=0, in_chans=told["in_chans"], **of_net)
+    plain.eval()
     plain.load_state_dict(read_tensors(tmp_path / f"plain{suffix}"))
     assert torch.equal(plain(images(2)), load_encoder(tmp_path)[0]("s1", images(2)))
 
@@ -135,6 +143,13 @@ def test_a_stem_that_timm_has_not_is_not_exported(tmp_path: Path, stem: str) -> 
     architecture = {"name": "resnet18", "stem": stem}
     path = saved(tmp_path, card_of({"s1": eats("s1-grd")}, architecture=architecture))
     with pytest.raises(InputError, match=f"has the stem '{stem}', which timm's has not"):
+        export_timm(path, tmp_path / "out.pth")
+
+
+def test_attention_by_distance_is_not_exported(tmp_path: Path) -> None:
+    architecture = {"name": "vit_small", "size": 64, "positions": "alibi"}
+    path = saved(tmp_path, card_of({"s1": eats("s1-grd")}, architecture=architecture))
+    with pytest.raises(InputError, match="attends by distance, which timm's does not"):
         export_timm(path, tmp_path / "out.pth")
 
 
