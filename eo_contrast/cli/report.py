@@ -21,13 +21,14 @@ from eo_contrast.cli.options import Output, output_options, overwrite_option
 def command(run: Path, *, embeddings: Path | None, overwrite: bool, output: Output) -> None:
     """Write RUN/report.html, one self-contained page: scores, curves, pictures, settings.
 
-    RUN is the folder of a training or pretraining run, finished or not. An older
-    page is replaced with --overwrite.
+    RUN is the folder of a training, pretraining or fine-tuning run, finished or not.
+    An older page is replaced with --overwrite.
 
     \b
     Example:
       eo-contrast report runs/first
       eo-contrast report runs/simclr --embeddings eurosat-emb.parquet
+      eo-contrast report runs/eurosat
     """
     from eo_contrast.files import refuse_existing
     from eo_contrast.report.run_report import run_report

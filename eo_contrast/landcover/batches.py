@@ -188,7 +188,7 @@ def images_of(
         stored = counts[name].to(device, non_blocking=True)
         values, valid = unpacked(stored, storage)
         drawn = keys or [(0, row) for row in range(len(stored))]
-        values, valid = augmented(
+        seen, where = augmented(
             values,
             valid,
             config=augment or AugmentConfig(),
@@ -198,7 +198,7 @@ def images_of(
             keys=[(*key, 1, number) for key in drawn],
             crop_keys=[(*key, 0) for key in drawn],
         )
-        images[name] = standardised(values, valid, sensor).contiguous(memory_format=layout)
+        images[name] = standardised(seen, where, sensor).contiguous(memory_format=layout)
     return images
 
 

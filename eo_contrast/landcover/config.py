@@ -28,6 +28,11 @@ class FinetuneData(Config):
         description="side in pixels that the encoder sees: the middle of larger places, smaller "
         "ones are enlarged; None: as the encoder was pretrained, of a random one the places'",
     )
+    allow_band_change: bool = Field(
+        False,
+        description="a saved encoder goes on where product or bands differ from those it was "
+        "pretrained on: kernels go by the bands' names",
+    )
     any_date: bool = Field(
         False, description="training sees any date of a place; else, as scoring does, the first"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -13,35 +12,27 @@ from typing import Any
 import yaml
 from lightning_fabric import Fabric
 
-from eo_contrast.bands import PRODUCTS
 from eo_contrast.data.place_sources import PlaceSource, open_places
-from eo_contrast.data.sensors import RGB, SensorInput, sensor_input
 from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.files import refuse_existing
 from eo_contrast.landcover.batches import Draw, Material
 from eo_contrast.landcover.config import FinetuneConfig
-from eo_contrast.landcover.labels import LabelledPlaces, labelled_places
+from eo_contrast.landcover.labels import labelled_places
 from eo_contrast.landcover.nets import LandCoverNet, build_land_cover
-from eo_contrast.landcover.predict import split_scores
+from eo_contrast.landcover.predict import split_predictions, split_scores
+from eo_contrast.landcover.predictions import Predictions, save_predictions
+from eo_contrast.landcover.start import RANDOM, Start, starting_encoder
 from eo_contrast.landcover.trainer import Finetuning, finetune_loop, start_finetuning
-from eo_contrast.nets.encoders import ARCHITECTURES
-from eo_contrast.training.card import MODEL_FILE, model_file, save_model
-from eo_contrast.training.encoder_card import (
-    EncoderCard,
-    SensorEncoders,
-    check_bands,
-    load_encoder,
-)
+from eo_contrast.training.card import MODEL_FILE, save_model
 from eo_contrast.training.land_cover_card import LandCoverCard
 from eo_contrast.training.loop import launch, part
 from eo_contrast.training.run_folder import (
+    TEST_FILE,
     checkpoint_of,
     lay_out,
     no_trace_of_unreadable,
     run_log,
 )
-
-RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -58,22 +49,6 @@ class RunOptions:
     overwrite: bool = False
     quiet: bool = False
     say: Callable[[str], None] = lambda text: None
-
-
-@dataclass(frozen=True)
-class Start:
-    """The encoder that a run starts from.
-
-    Attributes:
-        net: with its weights; None: random ones, drawn by the run's seed.
-        sensors: of the card's, that are seen.
-        identity: of its weights: ``random``, or a digest.
-    """
-
-    net: SensorEncoders | None
-    card: EncoderCard
-    sensors: tuple[str, ...]
-    identity: str
 
 
 def finetune(
@@ -95,14 +70,14 @@ def finetune(
     """
     start = time.monotonic()
     source = open_places(data)
-    begin = starting_encoder(encoder, config, source, where=str(data))
+    begin = starting_encoder(encoder, config, source, where=str(data), say=options.say)
     config = resolved(config, begin, source)
     material = _material(config, begin, source, data, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
         refuse_existing(run, overwrite=options.overwrite)
     draw = _draw(config, material, fabric)
-    card = _card(config, begin, material.labelled)
+    card = _card(config, begin, material)
     training = start_finetuning(config, _built(config, begin, card), begin.identity, fabric)
     checkpoint = _restored(training, run) if options.resume else {}
     with disk_errors_named(run):
@@ -114,14 +89,16 @@ def finetune(
             quiet = options.quiet or not fabric.is_global_zero
             finetune_loop(training, material, draw, fabric=fabric, run=run, log=log, quiet=quiet)
             training.net.load_state_dict(training.best.net)
+            predictions = split_predictions(training.net, material, "test", fabric)
             scores = {
                 "val": split_scores(training.net, material, "val", fabric),
-                "test": split_scores(training.net, material, "test", fabric),
+                "test": predictions.scores(),
             }
             log.metrics(training.step, "test", scores["test"])
         if fabric.is_global_zero:
-            facts = _trained(config, encoder, training, material.labelled, scores)
-            save_model(training.net, card.model_copy(update={"trained": facts}), run / MODEL_FILE)
+            facts = _trained(config, encoder, training, material, data, scores)
+            card = card.model_copy(update={"trained": facts})
+            _save(run, training, card, predictions, material)
     part(fabric)
     return {
         "run": str(run),
@@ -133,71 +110,11 @@ def finetune(
     }
 
 
-def starting_encoder(
-    encoder: str, config: FinetuneConfig, source: PlaceSource, *, where: str
-) -> Start:
-    """The encoder that ``--encoder`` means, checked against the data's bands.
-
-    Raises: InputError: no encoder, or one whose bands the data lacks.
-    """
-    if encoder == RANDOM:
-        return _random(config, source, where)
-    net, card = load_encoder(encoder)
-    there = [name for name, own in card.sensors.items() if own.product in source.layers]
-    # Where nothing fits, the first sensor's refusal tells what it wants and what there is.
-    sensors = config.data.sensors or tuple(there) or tuple(card.sensors)[:1]
-    for name in sensors:
-        wanted = card.sensors[name].product if name in card.sensors else ""
-        images = _image_products(source)
-        if not images:
-            raise InputError(f"{where}: has no images, but {' '.join(source.layers)}")
-        near = [each for each in images if each.partition("-")[0] == wanted.partition("-")[0]]
-        layer = source.layers[wanted if wanted in source.layers else (near or images)[0]]
-        check_bands(card, name, layer, where=where)
-    digest = hashlib.sha256(model_file(encoder).read_bytes()).hexdigest()[:16]
-    return Start(net, card, tuple(sensors), digest)
-
-
 def resolved(config: FinetuneConfig, start: Start, source: PlaceSource) -> FinetuneConfig:
     """The configuration with sensors and size as they are on this data."""
     size = config.data.size or start.card.size
     data = config.data.model_copy(update={"sensors": start.sensors, "size": size})
     return config.model_copy(update={"data": data, "encoder": start.card.architecture})
-
-
-def _random(config: FinetuneConfig, source: PlaceSource, where: str) -> Start:
-    images = _image_products(source)
-    wanted = config.data.sensors or tuple(dict.fromkeys(_sensor_of(each) for each in images))
-    if not wanted:
-        raise InputError(f"{where}: has no images, but {' '.join(source.layers)}")
-    inputs: dict[str, SensorInput] = {}
-    for name in wanted:
-        fitting = [each for each in images if name in (each, _sensor_of(each))]
-        if not fitting:
-            raise InputError(f"{where}: sensor {name}: there are images of {' '.join(images)}")
-        if len(fitting) > 1:
-            raise InputError(
-                f"{where}: sensor {name} may be {' or '.join(fitting)}, which are not the same; "
-                f"choose one with data.sensors=[{fitting[0]}]"
-            )
-        inputs[name] = sensor_input(source.layers[fitting[0]])
-    architecture = config.encoder
-    fixed = ARCHITECTURES[architecture.name].multiple is not None
-    card = EncoderCard(
-        architecture=architecture,
-        sensors=inputs,
-        size=architecture.built_size if fixed else config.data.size or source.size,
-        trained={"method": RANDOM, "seed": config.seed},
-    )
-    return Start(None, card, tuple(wanted), RANDOM)
-
-
-def _image_products(source: PlaceSource) -> list[str]:
-    return [product for product in source.layers if product in PRODUCTS or product == RGB]
-
-
-def _sensor_of(product: str) -> str:
-    return PRODUCTS[product].sensor if product in PRODUCTS else product
 
 
 def _material(
@@ -255,16 +172,37 @@ def _draw(config: FinetuneConfig, material: Material, fabric: Fabric) -> Draw:
     )
 
 
-def _card(config: FinetuneConfig, start: Start, labelled: LabelledPlaces) -> LandCoverCard:
+def _card(config: FinetuneConfig, start: Start, material: Material) -> LandCoverCard:
     return LandCoverCard(
         kind=config.task,
         mode=config.mode,
         encoder=start.card,
         sensors=start.sensors,
         size=config.data.size or start.card.size,
+        ground_resolution_m=material.source.ground_resolution_m,
         head=config.head,
-        classes=labelled.classes,
+        classes=material.labelled.classes,
     )
+
+
+def _save(
+    run: Path,
+    training: Finetuning,
+    card: LandCoverCard,
+    predictions: Predictions,
+    material: Material,
+) -> None:
+    names, numbers = material.source.names, material.labelled.splits["test"].places.tolist()
+    save_predictions(
+        predictions,
+        run / TEST_FILE,
+        task=card.kind,
+        classes=card.classes,
+        places=[names[number] for number in numbers],
+        numbers=numbers,
+    )
+    # Last, since a run with a model counts as finished.
+    save_model(training.net, card, run / MODEL_FILE)
 
 
 def _built(config: FinetuneConfig, start: Start, card: LandCoverCard) -> LandCoverNet:
@@ -289,12 +227,16 @@ def _trained(
     config: FinetuneConfig,
     encoder: str,
     training: Finetuning,
-    labelled: LabelledPlaces,
+    material: Material,
+    data: Path,
     scores: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
+    splits = material.labelled.splits
     return {
         "encoder": encoder if training.encoder == RANDOM else f"{encoder} ({training.encoder})",
-        "labels": len(labelled.splits["train"].places),
+        "data": str(data.resolve()),
+        "labels": len(splits["train"].places),
+        "places": {name: len(own.places) for name, own in splits.items()},
         "epoch": training.best.epoch,
         "steps": training.step,
         "val": dict(scores["val"]),

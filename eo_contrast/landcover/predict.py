@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from eo_contrast.evaluate.land_cover import (
-    confusion,
-    confusion_scores,
-    multi_label_scores,
-    single_label_scores,
-)
+from eo_contrast.evaluate.calibration import Reliability, reliability
+from eo_contrast.evaluate.intervals import PlaceConfusions
+from eo_contrast.evaluate.land_cover import BINS, confusion, confusion_scores
 from eo_contrast.landcover.batches import (
     Images,
     Material,
@@ -25,14 +22,20 @@ from eo_contrast.landcover.batches import (
     middle,
     read,
     read_labels,
+    whole_place,
     windows_over,
 )
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.labels import Split
 from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, PlaceClassifier
+from eo_contrast.landcover.predictions import PixelPredictions, PlacePredictions, Predictions
 from eo_contrast.training.gather import gathered
 
 BATCH = 64
+PIXELS = 2**24
+"""Of whole places, that are mapped together; most of a batch where places are large."""
+SHOWN, SHOWN_SIDE = 6, 256
+"""Places whose maps are kept to be looked at, and most pixels a side of each."""
 
 
 @torch.no_grad()
@@ -52,17 +55,23 @@ def split_scores(
         features: of the split's places, where they are known already.
     """
     net.eval()
-    labelled = material.labelled
     if isinstance(net, PixelClassifier):
         return confusion_scores(_pixel_confusion(net, material, split, fabric))
-    if features is None:
-        logits = _by_place(net, material, split, fabric)
-    else:
-        logits = net.head(features).float().cpu()
-    true = labelled.targets(split)
-    if labelled.task == "multi-label":
-        return multi_label_scores(logits.sigmoid(), true)
-    return single_label_scores(logits.softmax(1), true)
+    return _of_places(net, material, split, fabric, features).scores()
+
+
+@torch.no_grad()
+def split_predictions(
+    net: LandCoverNet, material: Material, split: Split, fabric: Fabric
+) -> Predictions:
+    """All that the scores of a split are made of, the same on every process.
+
+    The net is put in evaluation mode and left there.
+    """
+    net.eval()
+    if isinstance(net, PixelClassifier):
+        return _of_pixels(net, material, split, fabric)
+    return _of_places(net, material, split, fabric)
 
 
 @torch.no_grad()
@@ -80,6 +89,22 @@ def pixel_logits(net: PixelClassifier, images: Images, side: int) -> Tensor:
     if logits.shape[-1] == side:
         return logits
     return F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+
+
+def _of_places(
+    net: PlaceClassifier,
+    material: Material,
+    split: Split,
+    fabric: Fabric,
+    features: Tensor | None = None,
+) -> PlacePredictions:
+    if features is None:
+        logits = _by_place(net, material, split, fabric)
+    else:
+        logits = net.head(features).float().cpu()
+    several = material.labelled.task == "multi-label"
+    probabilities = logits.sigmoid() if several else logits.softmax(1)
+    return PlacePredictions(probabilities, material.labelled.targets(split))
 
 
 def _by_place(
@@ -114,25 +139,106 @@ def _pixel_confusion(
     net: PixelClassifier, material: Material, split: Split, fabric: Fabric
 ) -> Tensor:
     """Of every labelled pixel of every place, each seen once."""
-    places = material.labelled.splits[split].places
-    classes, side = len(material.labelled.classes), material.seen
-    windows = windows_over(material.source.size, side)
-    # Not filled up to one length: a pixel must not count twice.
-    own = np.arange(fabric.global_rank, len(places), fabric.world_size)
+    places, classes = material.labelled.splits[split].places, len(material.labelled.classes)
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
-    for first in range(0, len(own), BATCH):
-        numbers = places[own[first : first + BATCH]].tolist()
-        for top, rows in windows:
-            for left, columns in windows:
-                window = Window(top, left, side)
-                images = images_of(material, read(material, numbers, window), fabric.device)
-                with fabric.autocast():
-                    logits = pixel_logits(net, images, side)
-                labels = read_labels(material, numbers, window)
-                if labels is None:
-                    raise ValueError("classes are of places, not of pixels")
-                predicted = logits.argmax(1).cpu()[:, rows, columns]
-                matrix += confusion(
-                    predicted, labels.long()[:, rows, columns], classes, ignore=IGNORED
-                )
+    for own in _batches_of_share(len(places), material, fabric):
+        numbers = places[own].tolist()
+        predicted, _ = _class_maps(net, material, numbers, fabric)
+        matrix += confusion(predicted, _true_maps(material, numbers), classes, ignore=IGNORED)
     return gathered(matrix[None].to(fabric.device)).sum(0).cpu()
+
+
+def _of_pixels(
+    net: PixelClassifier, material: Material, split: Split, fabric: Fabric
+) -> PixelPredictions:
+    places, classes = material.labelled.splits[split].places, len(material.labelled.classes)
+    cells = [torch.zeros(0, 3, dtype=torch.int64)]
+    sums = torch.zeros(3, BINS, dtype=torch.float64)
+    for own in _batches_of_share(len(places), material, fabric):
+        numbers = places[own].tolist()
+        predicted, confidence = _class_maps(net, material, numbers, fabric)
+        true = _true_maps(material, numbers)
+        counted = true != IGNORED
+        sums += reliability(confidence[counted], (predicted == true)[counted]).sums
+        cells.append(_cells(own, predicted, true, classes))
+    shown = np.unique(np.linspace(0, len(places) - 1, SHOWN).round().astype(np.int64))
+    numbers = places[shown].tolist()
+    predicted, _ = _class_maps(net, material, numbers, fabric)
+    return PixelPredictions(
+        confusions=PlaceConfusions(len(places), classes, _of_all(torch.cat(cells), fabric)),
+        reliability=Reliability(gathered(sums[None].to(fabric.device)).sum(0).cpu()),
+        shown=tuple(shown.tolist()),
+        true=_centre(_true_maps(material, numbers)).to(torch.uint8),
+        predicted=_centre(predicted).to(torch.uint8),
+    )
+
+
+def _batches_of_share(count: int, material: Material, fabric: Fabric) -> list[NDArray[np.int64]]:
+    """This process's share of the numbers below ``count``, a batch at a time.
+
+    Not filled up to one length: a pixel must not count twice.
+    """
+    own = np.arange(fabric.global_rank, count, fabric.world_size)
+    batch = max(min(BATCH, PIXELS // material.source.size**2), 1)
+    return [own[first : first + batch] for first in range(0, len(own), batch)]
+
+
+def _class_maps(
+    net: PixelClassifier, material: Material, places: Sequence[int], fabric: Fabric
+) -> tuple[Tensor, Tensor]:
+    """Predicted classes (N, S, S) of whole places, and their probabilities, on the CPU."""
+    side, seen = material.source.size, material.seen
+    predicted = torch.zeros(len(places), side, side, dtype=torch.int64)
+    confidence = torch.zeros(len(places), side, side)
+    windows = windows_over(side, seen)
+    for top, rows in windows:
+        for left, columns in windows:
+            window = Window(top, left, seen)
+            images = images_of(material, read(material, places, window), fabric.device)
+            with fabric.autocast():
+                logits = pixel_logits(net, images, seen).float()
+            where = (slice(None), _moved(rows, top), _moved(columns, left))
+            predicted[where] = logits.argmax(1).cpu()[:, rows, columns]
+            confidence[where] = logits.softmax(1).amax(1).cpu()[:, rows, columns]
+    return predicted, confidence
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _true_maps(material: Material, places: Sequence[int]) -> Tensor:
+    """True classes (N, S, S) of whole places."""
+    labels = read_labels(material, places, whole_place(material))
+    if labels is None:
+        raise ValueError("classes are of places, not of pixels")
+    return labels.long()
+
+
+def _cells(rows: NDArray[np.int64], predicted: Tensor, true: Tensor, classes: int) -> Tensor:
+    """The cells that are not 0 of each place's confusion matrix: row, cell, how many."""
+    found = []
+    for row, said, is_true in zip(rows.tolist(), predicted, true, strict=True):
+        matrix = confusion(said, is_true, classes, ignore=IGNORED).flatten()
+        cell = torch.nonzero(matrix).flatten()
+        found.append(torch.stack([torch.full_like(cell, row), cell, matrix[cell]], dim=1))
+    return torch.cat(found)
+
+
+def _of_all(cells: Tensor, fabric: Fabric) -> Tensor:
+    """The cells of all processes, by place, whatever their shares."""
+    if fabric.world_size == 1:
+        return cells
+    longest = int(gathered(torch.tensor([len(cells)], device=fabric.device)).max())
+    filled = torch.zeros(longest, 3, dtype=torch.int64)
+    filled[: len(cells)] = cells
+    every = gathered(filled.to(fabric.device)).cpu()
+    every = every[every[:, 2] > 0]
+    return every[torch.argsort(every[:, 0], stable=True)]
+
+
+def _centre(maps: Tensor) -> Tensor:
+    """The middle of maps that are larger than is shown."""
+    side = min(maps.shape[-1], SHOWN_SIDE)
+    first = (maps.shape[-1] - side) // 2
+    return maps[:, first : first + side, first : first + side]

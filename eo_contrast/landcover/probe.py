@@ -136,6 +136,9 @@ def linear_probe(
     standardise = standardiser(train.features)
     seen, multi_label = standardise(train.features), train.targets.ndim == 2
     held_out = standardise(validation.features)
+    basis = _spanned(seen)
+    if basis is not None:
+        seen, held_out = seen @ basis, held_out @ basis
     layer = torch.zeros(classes, seen.shape[1] + 1, dtype=torch.float64, device=seen.device)
     best: tuple[tuple[float, float], Tensor, float, float] | None = None
     scores: dict[float, float] = {}
@@ -149,9 +152,10 @@ def linear_probe(
     if best is None:
         raise ValueError("decays is empty; give at least one")
     _, layer, decay, gradient = best
+    weights = layer[:, :-1]
     return LinearProbe(
         standardise=standardise,
-        weights=layer[:, :-1],
+        weights=weights if basis is None else weights @ basis.T,
         bias=layer[:, -1],
         multi_label=multi_label,
         weight_decay=decay,
@@ -175,6 +179,18 @@ def objective(layer: Tensor, features: Tensor, targets: Tensor, decay: float) ->
         return F.cross_entropy(logits, targets) + penalty
     several = F.binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="sum")
     return several / len(features) + penalty
+
+
+def _spanned(features: Tensor) -> Tensor | None:
+    """Orthonormal basis (D, N) of what fewer places than features span; None: there are more.
+
+    Weights that do not lie in it only add to the decay, so that the minimum does, and is found
+    among N numbers a class and not D.
+    """
+    if len(features) >= features.shape[1]:
+        return None
+    basis: Tensor = torch.linalg.qr(features.T).Q
+    return basis
 
 
 def _minimised(

@@ -180,7 +180,7 @@ def _view(
         chosen = list(plan.bands)
         if chosen != list(range(values.shape[1])):
             values, valid = values[:, chosen], valid[:, chosen]
-        values, valid = augmented(
+        seen, where = augmented(
             values,
             valid,
             config=plan.augment,
@@ -190,7 +190,7 @@ def _view(
             keys=[(seed, sample, 0, plan.number) for sample in samples],
             crop_keys=[(seed, sample, 1, plan.crop_number) for sample in samples],
         )
-        image[part.start : part.stop] = standardised(values, valid, plan.sensor)
+        image[part.start : part.stop] = standardised(seen, where, plan.sensor)
     return image
 
 

@@ -6,26 +6,21 @@ tables, masks, tags), so everything is carried by name here.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
-from rasterio.warp import transform as transform_points
 
 from eo_contrast.errors import InputError
+from eo_contrast.raster.ground_size import pixel_size_m
 
-EQUATOR_RADIUS_M = 6_378_137.0
-ECCENTRICITY_SQUARED = 6.694_379_990_14e-3  # both of WGS 84
 # These describe the file, not the picture, or have a home of their own.
 DERIVED_DOMAINS = {
     "IMAGE_STRUCTURE",
@@ -282,29 +277,9 @@ def refuse_other_grid(truth: Path, of_truth: RasterMeta, raster: Path, meta: Ras
 def ground_pixel_size_m(meta: RasterMeta) -> tuple[float, float] | None:
     """Height and width on the ground of the raster's central pixel, in metres.
 
-    Measured between longitudes and latitudes on the ellipsoid, so that degrees, feet and
-    the stretched metres of Mercator maps all come out right.
-
-    Returns: None where the position is unknown: no CRS or transform, or a CRS that cannot
-        be tied to the Earth.
+    Returns: as :func:`eo_contrast.raster.ground_size.pixel_size_m`.
     """
-    if meta.crs is None or meta.transform is None:
-        return None
-    row, column = meta.height / 2, meta.width / 2
-    a, b, c, d, e, f = meta.transform[:6]
-    corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in _cross(row, column)]
-    try:
-        longitudes, latitudes = transform_points(
-            meta.crs, "OGC:CRS84", [x for x, _ in corners], [y for _, y in corners]
-        )
-    except (CRSError, RasterioError, rasterio._err.CPLE_BaseError):
-        return None
-    points = list(zip(longitudes, latitudes, strict=True))
-    height = _distance_m(points[0], points[1])
-    width = _distance_m(points[2], points[3])
-    # An infinite coordinate is how PROJ says that a point lies off its map.
-    known = all(math.isfinite(size) and size > 0 for size in (height, width))
-    return (height, width) if known else None
+    return pixel_size_m(meta.crs, meta.transform, meta.height, meta.width)
 
 
 def _gcp_at(point: GroundControlPoint, row: float, column: float) -> GroundControlPoint:
@@ -344,28 +319,6 @@ def _comparable(name: str, meta: RasterMeta) -> Any:
     if name in ("descriptions", "units"):
         return [text or None for text in value] or [None] * meta.count
     return value
-
-
-def _cross(row: float, column: float) -> list[tuple[float, float]]:
-    return [
-        (column, row - 0.5),
-        (column, row + 0.5),
-        (column - 0.5, row),
-        (column + 0.5, row),
-    ]
-
-
-def _distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance of two near (longitude, latitude) in degrees, by the ellipsoid's local radii."""
-    (longitude_a, latitude_a), (longitude_b, latitude_b) = a, b
-    latitude = math.radians((latitude_a + latitude_b) / 2)
-    turn = (longitude_b - longitude_a + 180) % 360 - 180
-    flat = 1 - ECCENTRICITY_SQUARED * math.sin(latitude) ** 2
-    prime_vertical = EQUATOR_RADIUS_M / math.sqrt(flat)
-    meridional = prime_vertical * (1 - ECCENTRICITY_SQUARED) / flat
-    east = prime_vertical * math.cos(latitude) * math.radians(turn)
-    north = meridional * math.radians(latitude_b - latitude_a)
-    return math.hypot(east, north)
 
 
 def _colormap(dataset: Any) -> Mapping[int, tuple[int, int, int, int]] | None:

@@ -22,10 +22,9 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as transform_points
 
 from eo_contrast.errors import InputError, disk_errors_named
+from eo_contrast.raster.ground_size import ECCENTRICITY_SQUARED, EQUATOR_RADIUS_M
 from eo_contrast.raster.map_classes import UNSEEN, Chunk, ClassReader
 from eo_contrast.raster.meta import (
-    ECCENTRICITY_SQUARED,
-    EQUATOR_RADIUS_M,
     RasterMeta,
     ground_pixel_size_m,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,14 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A step that something happened at: a vertical line."""
+
+    label: str
+    step: float
+
+
+@dataclass(frozen=True)
 class Chart:
     """Curves over training steps that share an axis.
 
@@ -74,6 +82,27 @@ class Chart:
     curves: Sequence[Curve]
     levels: Sequence[Level] = ()
     from_zero: bool = False
+    marks: Sequence[Mark] = ()
+
+
+def drawn_charts(charts: Sequence[Chart]) -> list[tuple[Chart, Picture]]:
+    """Those that have something to show, each with its picture."""
+    pictures = [(chart, drawn(chart)) for chart in charts]
+    return [(chart, picture) for chart, picture in pictures if picture is not None]
+
+
+def curves_of(rows: Sequence[Mapping[str, float]], names: Mapping[str, str]) -> list[Curve]:
+    """A curve a name that any row has; rows that lack it leave gaps.
+
+    Args:
+        rows: of a log, each with its ``step``.
+        names: label of a curve by the key of its value.
+    """
+    return [
+        Curve(label, [row["step"] for row in rows], [row.get(name, math.nan) for row in rows])
+        for name, label in names.items()
+        if any(name in row for row in rows)
+    ]
 
 
 def drawn(chart: Chart) -> Picture | None:
@@ -88,13 +117,30 @@ def drawn(chart: Chart) -> Picture | None:
             _draw(axes, curve, number)
         for level in chart.levels:
             axes.axhline(level.value, color=INK, linewidth=1, linestyle=":", label=level.label)
-        _dress(axes, chart, legend=len(curves) + len(chart.levels) > 1)
-        return Picture(
-            uri=data_uri(_svg(figure), "image/svg+xml"),
-            alt=f"{chart.title}: {', '.join(curve.label for curve in curves)}, over steps",
-            width=round(INCHES[0] * POINTS_PER_INCH),
-            height=round(INCHES[1] * POINTS_PER_INCH),
-        )
+        for mark in chart.marks:
+            axes.axvline(mark.step, color=INK, linewidth=1, linestyle="--", label=mark.label)
+        _dress(axes, chart, legend=len(curves) + len(chart.levels) + len(chart.marks) > 1)
+        marked = "".join(f"; {mark.label}: step {mark.step:,.0f}" for mark in chart.marks)
+        names = ", ".join(curve.label for curve in curves)
+        return svg_picture(figure, f"{chart.title}: {names}, over steps{marked}")
+
+
+def plain_axes(axes: Axes) -> None:
+    """Take away what is no data: a box, ticks; leave faint lines to read values by."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.tick_params(length=0)
+    axes.set_axisbelow(True)
+
+
+def svg_picture(figure: Figure, alt: str) -> Picture:
+    """A figure as it is, drawn under ``STYLE``."""
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    width, height = (round(inches * POINTS_PER_INCH) for inches in figure.get_size_inches())
+    return Picture(data_uri(buffer.getvalue(), "image/svg+xml"), alt, width, height)
 
 
 def _draw(axes: Axes, curve: Curve, number: int) -> None:
@@ -112,11 +158,7 @@ def _draw(axes: Axes, curve: Curve, number: int) -> None:
 
 
 def _dress(axes: Axes, chart: Chart, *, legend: bool) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    axes.tick_params(length=0)
-    axes.set_axisbelow(True)
+    plain_axes(axes)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.margins(x=0.02)
@@ -131,10 +173,3 @@ def _dress(axes: Axes, chart: Chart, *, legend: bool) -> None:
             handlelength=1.4,
             columnspacing=1.2,
         )
-
-
-def _svg(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    FigureCanvasSVG(figure)
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()

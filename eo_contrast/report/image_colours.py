@@ -25,7 +25,7 @@ def read_middle(row: Row, side: int) -> View:
     Raises: InputError: the image cannot be read.
     """
     grid = grid_of(row)
-    bands = _shown(row["sensor"], row["bands"])
+    bands = shown_bands(row["sensor"], row["bands"])
     height, width = min(side, grid.height), min(side, grid.width)
     if (height, width) == (grid.height, grid.width):
         return read_view(row, bands=bands)
@@ -64,7 +64,8 @@ def colours(row: Row, view: View, limits: Contrast | None = None) -> NDArray[np.
     return np.where(view.valid[..., None], np.moveaxis(picked, 0, -1), np.float32(1))
 
 
-def _shown(sensor: str, names: Sequence[str]) -> Sequence[str]:
+def shown_bands(sensor: str, names: Sequence[str]) -> Sequence[str]:
+    """Those of an image's bands that it is shown in."""
     if sensor in ("s1", "label"):
         return names
     wanted = RGB_BANDS if "red" in names else TRUE_COLOUR
@@ -72,7 +73,7 @@ def _shown(sensor: str, names: Sequence[str]) -> Sequence[str]:
 
 
 def _three(view: View, names: Sequence[str], limits: Contrast | None) -> NDArray[np.float32]:
-    wanted = (tuple(_shown("", names)) * 3)[:3]
+    wanted = (tuple(shown_bands("", names)) * 3)[:3]
     values: NDArray[np.float32] = view.values[[names.index(name) for name in wanted]]
     limits = limits or contrast([View(wanted, values, view.valid)])
     if wanted[0] == "red" or limits is None:

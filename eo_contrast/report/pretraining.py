@@ -15,7 +15,7 @@ from eo_contrast.errors import InputError
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.embeddings import Embeddings, open_embeddings
 from eo_contrast.pretrain.observe import warnings_of
-from eo_contrast.report.charts import Chart, drawn
+from eo_contrast.report.charts import Chart, drawn_charts
 from eo_contrast.report.embedding_map import embedding_maps
 from eo_contrast.report.embedding_neighbours import class_agreement, neighbour_rows
 from eo_contrast.report.page import write_page
@@ -31,7 +31,7 @@ from eo_contrast.report.pretraining_facts import (
 )
 from eo_contrast.report.pretraining_run import PretrainingRun, read_pretraining
 from eo_contrast.report.run_folder import speed
-from eo_contrast.report.wording import flattened, setting
+from eo_contrast.report.wording import changes
 from eo_contrast.training.card import MODEL_FILE
 from eo_contrast.training.describe import REPORT_FILE
 
@@ -83,12 +83,12 @@ def _of_run(run: PretrainingRun) -> dict[str, Any]:
             SpaceCurves(
                 name,
                 space_sentence(run.config.graph, name),
-                _drawn(space_charts(run, name)),
+                drawn_charts(space_charts(run, name)),
             )
             for name in run.config.graph.spaces
         ],
-        "vector_charts": _drawn(vector_charts(run)),
-        "look_charts": _drawn(look_charts(run)),
+        "vector_charts": drawn_charts(vector_charts(run)),
+        "look_charts": drawn_charts(look_charts(run)),
         "card_facts": card_facts(run.card) if run.card else [],
         "commands": _commands(run),
         "speed": took,
@@ -128,11 +128,6 @@ def _warnings(run: PretrainingRun) -> list[str]:
     return [f"Step {int(last['step']):,}, {line}." for line in found]
 
 
-def _drawn(charts: list[Chart]) -> Drawn:
-    pictures = [(chart, drawn(chart)) for chart in charts]
-    return [(chart, picture) for chart, picture in pictures if picture is not None]
-
-
 def _status(run: PretrainingRun) -> str:
     """What is missing of an unfinished run; empty when it is finished."""
     step = run.log.step
@@ -155,17 +150,8 @@ def _changed(config: PretrainConfig) -> list[tuple[str, str, str]] | None:
     shipped = shipped_folder("configs/pretrain") / f"{config.method}.yaml"
     if not config.method or not shipped.is_file():
         return None
-    here = flattened(config.model_dump(mode="json"))
-    there = flattened(load_config(PretrainConfig, shipped).model_dump(mode="json"))
-    return [
-        (name, _setting(here, name), _setting(there, name))
-        for name in dict.fromkeys([*here, *there])
-        if here.get(name) != there.get(name)
-    ]
-
-
-def _setting(settings: dict[str, Any], name: str) -> str:
-    return setting(settings[name]) if name in settings else "–"
+    there = load_config(PretrainConfig, shipped)
+    return changes(config.model_dump(mode="json"), there.model_dump(mode="json"))
 
 
 def _commands(run: PretrainingRun) -> list[str]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 from eo_contrast.pretrain.observe import COLLAPSED_SHARE
-from eo_contrast.report.charts import Chart, Curve, Level
+from eo_contrast.report.charts import Chart, Curve, Level, curves_of
 from eo_contrast.report.pretraining_run import PretrainingRun, chance_of
-from eo_contrast.report.run_folder import Row
 
 
 def space_charts(run: PretrainingRun, space: str) -> list[Chart]:
@@ -22,14 +18,14 @@ def space_charts(run: PretrainingRun, space: str) -> list[Chart]:
         Chart(
             "Loss",
             note,
-            _curves(rows, {f"loss/{space}": "loss"}),
+            curves_of(rows, {f"loss/{space}": "loss"}),
             [] if guess is None else [Level("guess", guess)],
         ),
         Chart(
             "Cosine",
             "Of two views of a place, and of a place with the one most like it; the gap is what "
             "a search finds by.",
-            _curves(
+            curves_of(
                 rows, {f"positive/{space}": "own place", f"hardest/{space}": "nearest other place"}
             ),
         ),
@@ -78,7 +74,7 @@ def vector_charts(run: PretrainingRun) -> list[Chart]:
         Chart(
             "Learning rate",
             f"Of {run.config.optimizer.kind}.",
-            _curves(run.log.train, {"lr": "learning rate"}),
+            curves_of(run.log.train, {"lr": "learning rate"}),
             from_zero=True,
         ),
     ]
@@ -95,14 +91,14 @@ def look_charts(run: PretrainingRun) -> list[Chart]:
             "kNN accuracy",
             f"Share of labelled places whose {run.config.watch.neighbours} nearest vote for their "
             "class.",
-            _curves(run.log.watch, {f"knn{end}": label for end, label in names.items()}),
+            curves_of(run.log.watch, {f"knn{end}": label for end, label in names.items()}),
             from_zero=True,
         ),
         Chart(
             "Rank",
             "How many directions the features use (RankMe, Garrido et al. 2023); a fall is a "
             "collapse of dimensions.",
-            _curves(run.log.watch, {f"rank{end}": label for end, label in names.items()}),
+            curves_of(run.log.watch, {f"rank{end}": label for end, label in names.items()}),
             from_zero=True,
         ),
     ]
@@ -110,13 +106,4 @@ def look_charts(run: PretrainingRun) -> list[Chart]:
 
 def _of_spaces(run: PretrainingRun, what: str) -> list[Curve]:
     names = {f"{what}/{space}": space for space in run.config.graph.spaces}
-    return _curves(run.log.train, names)
-
-
-def _curves(rows: Sequence[Row], names: dict[str, str]) -> list[Curve]:
-    """A curve a name that any row has; rows that lack it leave gaps."""
-    return [
-        Curve(label, [row["step"] for row in rows], [row.get(name, math.nan) for row in rows])
-        for name, label in names.items()
-        if any(name in row for row in rows)
-    ]
+    return curves_of(run.log.train, names)

@@ -135,9 +135,13 @@ def card_facts(card: EncoderCard) -> list[tuple[str, str]]:
     return facts
 
 
+def method_name(method: str) -> str:
+    """What a method is called in print; its own name where it is none of the published ones."""
+    return METHODS.get(method.removesuffix(SMALL), method)
+
+
 def _method(run: PretrainingRun) -> str:
-    base = run.config.method.removesuffix(SMALL)
-    return METHODS.get(base, run.config.method)
+    return method_name(run.config.method)
 
 
 def _headline(

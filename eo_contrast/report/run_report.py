@@ -7,16 +7,18 @@ from pathlib import Path
 import yaml
 
 from eo_contrast.errors import InputError
+from eo_contrast.report.benchmark import benchmark_report
+from eo_contrast.report.finetuning import finetuning_report
 from eo_contrast.report.pretraining import pretraining_report
 from eo_contrast.report.training import training_report
 from eo_contrast.training.describe import CONFIG_FILE
-from eo_contrast.training.log import METRICS_FILE
 
 
 def run_report(run_folder: Path, *, embeddings: Path | None = None) -> Path:
     """Write ``report.html`` into a run folder, replacing an older one.
 
-    What ran is told by the folder's configuration: a pretraining has a ``graph``.
+    What ran is told by the folder's configuration: a pretraining has a ``graph``, a fine-tuning a
+    ``task``, a benchmark ``protocols``.
 
     Args:
         embeddings: of a pretraining run's encoder, for a map and neighbours.
@@ -28,17 +30,16 @@ def run_report(run_folder: Path, *, embeddings: Path | None = None) -> Path:
         WorldError: the disk is full or failing.
     """
     keys = _keys_of(run_folder / CONFIG_FILE)
-    if "task" in keys:
-        raise InputError(
-            f"{run_folder}: is a run of finetune, for which there is no page yet; its scores are "
-            f"in {METRICS_FILE}, and eo-contrast info {run_folder} tells of its model"
-        )
     if "graph" in keys:
         return pretraining_report(run_folder, embeddings)
     if embeddings is not None:
         raise InputError(
             f"--embeddings {embeddings}: {run_folder} is no pretraining run; leave it out"
         )
+    if "protocols" in keys:
+        return benchmark_report(run_folder)
+    if "task" in keys:
+        return finetuning_report(run_folder)
     return training_report(run_folder)
 
 

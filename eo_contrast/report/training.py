@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from eo_contrast.report.charts import Chart, drawn
+from eo_contrast.report.charts import drawn_charts
 from eo_contrast.report.page import Headline, write_page
 from eo_contrast.report.pictures import RGB, Picture, png, read_png, shrunk
 from eo_contrast.report.run_folder import Run, Speed, read_run, speed
@@ -76,8 +76,8 @@ def training_context(run: Run) -> dict[str, Any]:
         "warnings": warning_signs(run),
         "headlines": headlines(run),
         "class_table": class_table(run),
-        "loss_charts": _drawn(loss_charts(run)),
-        "score_charts": _drawn(score_charts(run)),
+        "loss_charts": drawn_charts(loss_charts(run)),
+        "score_charts": drawn_charts(score_charts(run)),
         "triptychs": last_triptychs(run),
         "columns": COLUMNS,
         "timeline": timeline(run),
@@ -191,11 +191,6 @@ def _small(column: RGB, alt: str) -> Picture:
     height, width = column.shape[:2]
     side = round(max(height, width) * min(TIMELINE_TILE / width, 1.0))
     return png(shrunk(column, side), alt)
-
-
-def _drawn(charts: list[Chart]) -> list[tuple[Chart, Picture]]:
-    pictures = [(chart, drawn(chart)) for chart in charts]
-    return [(chart, picture) for chart, picture in pictures if picture is not None]
 
 
 def _title(run: Run) -> str:

@@ -33,9 +33,9 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 step``, ``2,000 steps``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """``1 step``, ``2,000 steps``; ``several`` where more than one is no ``s`` more."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or f'{noun}s'}"
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -47,6 +47,20 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def changes(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Settings that differ: name, value here, value there; a dash where there is none."""
+    one, other = flattened(here), flattened(there)
+    return [
+        (name, _setting(one, name), _setting(other, name))
+        for name in dict.fromkeys([*one, *other])
+        if one.get(name) != other.get(name)
+    ]
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> str:
+    return setting(settings[name]) if name in settings else "–"
 
 
 def setting(value: Any) -> str:

@@ -36,6 +36,9 @@ class LandCoverCard(Config):
     encoder: EncoderCard
     sensors: tuple[str, ...] = Field(min_length=1, description="of the encoder's, that it sees")
     size: int = Field(ge=1, description="side in pixels of what it sees at a time")
+    ground_resolution_m: float | None = Field(
+        None, gt=0, description="metres a pixel of what it learnt from; None: not known"
+    )
     head: HeadConfig = HeadConfig()
     classes: tuple[str, ...] = Field(min_length=2, description="in the order of its outputs")
     trained: dict[str, Any] = Field(default_factory=dict)
@@ -78,6 +81,6 @@ def land_cover_facts(card: LandCoverCard) -> dict[str, Any]:
         "bands_in": {name: facts["bands_in"][name] for name in card.sensors},
         "scaling": {name: facts["scaling"][name] for name in card.sensors},
         "bands_out": list(card.classes),
-        "size": card.size,
+        **{key: stated[key] for key in ("size", "ground_resolution_m")},
         "trained": {"encoder": of_encoder, **stated["trained"]},
     }

@@ -20,6 +20,8 @@ from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 from eo_contrast.training.log import METRICS_FILE, TIMINGS_FILE, RunLog
 
 SAMPLES = "samples"
+TEST_FILE = "test.safetensors"
+"""What a land-cover model said of its test places."""
 
 
 @dataclass(frozen=True)
@@ -91,4 +93,4 @@ def no_trace_of_unreadable(run: Path, fabric: Fabric) -> Iterator[None]:
 
 def _belongs_to_a_run(name: str) -> bool:
     made = {CONFIG_FILE, MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE, TIMINGS_FILE}
-    return name in made | {REPORT_FILE, SAMPLES} or name.startswith("events.")
+    return name in made | {REPORT_FILE, SAMPLES, TEST_FILE} or name.startswith("events.")

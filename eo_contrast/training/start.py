@@ -22,6 +22,7 @@ from eo_contrast.training.encoder_card import (
     ALL_SENSORS,
     EncoderCard,
     SensorEncoders,
+    load_encoder,
     read_encoder_card,
 )
 from eo_contrast.training.timm_files import read_tensors
@@ -100,10 +101,10 @@ def load_adapted(
     Args:
         sensors: by the card's names, what each will eat; those not named stay as they are.
 
-    Returns: the encoders in evaluation mode, without heads; their card, which says so; remarks.
+    Returns: the encoders in evaluation mode; their card, which says what they eat now; remarks.
     Raises: InputError: no such encoder or sensor, or a change that is not allowed.
     """
-    card = read_encoder_card(path)
+    before, card = load_encoder(path)
     unknown = [name for name in sensors if name not in card.sensors]
     if unknown:
         raise InputError(f"{path}: no sensor {unknown[0]}; choose among {' '.join(card.sensors)}")
@@ -112,8 +113,9 @@ def load_adapted(
             f"{path}: one trunk sees {' '.join(card.sensors)}; its bands cannot be changed for one"
         )
     eaten = {**card.sensors, **sensors}
-    changed = card.model_copy(update={"sensors": eaten, "head": None, "head_layers": 0})
+    changed = card.model_copy(update={"sensors": eaten})
     net = SensorEncoders(changed)
+    net.heads.load_state_dict(before.heads.state_dict())
     remarks = []
     for name, eats in eaten.items():
         start = StartConfig(path=str(path), sensor=name, allow_band_change=allow_band_change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,17 +149,21 @@ def test_the_epoch_that_does_best_on_validation_is_kept(tmp_path):
 
 def test_the_test_split_is_scored_once(pictures, tmp_path, monkeypatch):
     asked = []
-    for module in (finetuning, trainer):
-        score = module.split_scores
+    for module, name in (
+        (finetuning, "split_scores"),
+        (finetuning, "split_predictions"),
+        (trainer, "split_scores"),
+    ):
+        score = getattr(module, name)
 
         def counted(net, material, split, fabric, score=score, **more):
             asked.append(split)
             return score(net, material, split, fabric, **more)
 
-        monkeypatch.setattr(module, "split_scores", counted)
+        monkeypatch.setattr(module, name, counted)
     finetune(config(), pictures, "random", tmp_path / "run", options())
     assert asked.count("test") == 1
-    assert asked[-1] == "test"
+    assert asked[-2:] == ["test", "val"]
 
 
 def test_a_frozen_encoder_stays_as_it_was(maps, encoder, tmp_path):
@@ -203,7 +208,8 @@ def test_scoring_covers_places_larger_than_what_is_seen_at_a_time(maps, tmp_path
         counted.append(int(matrix.sum()))
         return confusion_scores(matrix)
 
-    monkeypatch.setattr("eo_contrast.landcover.predict.confusion_scores", noted)
+    for module in ("predict", "predictions"):
+        monkeypatch.setattr(f"eo_contrast.landcover.{module}.confusion_scores", noted)
     given = config(
         task="segmentation", data={"size": 10, "sensors": ["s2"]}, schedule={"epochs": 1}
     )
@@ -256,6 +262,27 @@ def test_a_share_that_leaves_a_class_empty_is_refused(pictures, tmp_path):
 def test_bands_that_the_encoder_does_not_eat_are_refused(pictures, encoder, tmp_path):
     with pytest.raises(InputError, match="the encoder's sensor s1 eats s1-grd VV VH"):
         finetune(config(), pictures, str(encoder), tmp_path / "run", options())
+
+
+def test_an_encoder_is_tuned_on_another_level_where_that_is_allowed(encoder, tmp_path):
+    source = mapped()
+    arrays = {"s2-l1c": source.arrays["s2-l2a"], "label": source.arrays["label"]}
+    level_1 = Source(arrays, source.splits, source.labels)
+    level_1.layers = {
+        **level_1.layers,
+        "s2-l1c": replace(level_1.layers["s2-l1c"], bands=("B02", "B03", "B04")),
+    }
+    data, said = written(level_1, tmp_path / "pack"), []
+    given = config(
+        task="segmentation",
+        data={"allow_band_change": True, "batch_size": 4},
+        schedule={"epochs": 1},
+    )
+    finetune(given, data, str(encoder), tmp_path / "run", options(say=said.append))
+    _, card = load_land_cover(tmp_path / "run")
+    assert card.sensors == ("s2",)
+    assert card.encoder.sensors["s2"].product == "s2-l1c"
+    assert any("weights of s2-l2a see s2-l1c" in line for line in said)
 
 
 def test_a_sensor_that_the_encoder_lacks_is_refused(maps, encoder, tmp_path):

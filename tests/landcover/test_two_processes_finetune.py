@@ -17,7 +17,8 @@ from eo_contrast.landcover.batches import Draw, Material, batch_at
 from eo_contrast.landcover.config import FinetuneConfig
 from eo_contrast.landcover.labels import LabelConfig, labelled_places
 from eo_contrast.landcover.nets import build_land_cover
-from eo_contrast.landcover.predict import split_scores
+from eo_contrast.landcover.predict import split_predictions, split_scores
+from eo_contrast.landcover.predictions import PixelPredictions
 from eo_contrast.landcover.trainer import finetune_step, start_finetuning
 from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.training.encoder_card import EncoderCard
@@ -70,10 +71,23 @@ def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
     gradients = {
         name: each.grad for name, each in training.net.named_parameters() if each.grad is not None
     }
+    predictions = split_predictions(training.net, material, "val", fabric)
+    pixels = isinstance(predictions, PixelPredictions)
     return {
         "gradients": gradients,
         "scores": split_scores(training.net, material, "val", fabric),
+        "scores_of_predictions": predictions.scores(),
+        "cells": predictions.confusions.cells if pixels else torch.zeros(0, 3),
     }
+
+
+def pixels_by_place(cells: Tensor) -> dict[int, int]:
+    """How many labelled pixels each place has, in the order of the rows."""
+    found: dict[int, int] = {}
+    for place, _, count in cells.tolist():
+        found[place] = found.get(place, 0) + count
+    assert list(found) == sorted(found)
+    return found
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])
@@ -81,6 +95,8 @@ def test_gradients_and_scores_are_those_of_one_process(task, tmp_path):
     one = step_and_scores(0, task, 1)
     for other in in_two_processes(step_and_scores, tmp_path, task, 2):
         assert other["scores"] == pytest.approx(one["scores"], rel=1e-4, abs=1e-6)
+        assert other["scores_of_predictions"] == pytest.approx(other["scores"])
+        assert pixels_by_place(other["cells"]) == pixels_by_place(one["cells"])
         largest = max(float(each.abs().max()) for each in one["gradients"].values())
         for name, gradient in one["gradients"].items():
             apart = float((gradient - other["gradients"][name]).abs().max())

@@ -6,15 +6,16 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from killed import assert_same, wait_for
 from small_run import METHODS, PLACES, SIDE, packed_world, small
 
 from eo_contrast.config import load_config, shipped_folder
+from eo_contrast.data.place_sources import open_places
 from eo_contrast.errors import InputError
 from eo_contrast.pretrain.config import PretrainConfig
 from eo_contrast.pretrain.run import pretrain
@@ -52,6 +53,7 @@ def test_every_shipped_method_is_short_and_runs(world, tmp_path, method):
     assert len(losses) == len(config.graph.spaces)
     net, card = load_encoder(tmp_path / "run")
     assert card.trained["method"] == method
+    assert card.ground_resolution_m == open_places(world).ground_resolution_m == 10.0
     for name, sensor in card.sensors.items():
         images = torch.zeros(2, len(sensor.bands), SIDE, SIDE)
         assert net(name, images).shape == (2, net.width)
@@ -89,7 +91,7 @@ def test_stopped_by_a_signal_and_resumed_is_the_straight_run(world, tmp_path, me
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     subprocess.run([*command, str(straight)], check=True, timeout=200)
     process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
-    wait_for(broken / "last.ckpt")
+    wait_for(broken / "last.ckpt", process)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == (75 if how == signal.SIGTERM else -signal.SIGKILL), said
@@ -166,28 +168,3 @@ def test_alike_by_class_needs_labels(world, tmp_path):
     config = small("supcon", graph__spaces__class__labels="class")
     with pytest.raises(InputError, match=r"not every place has a label"):
         pretrain(config, world, tmp_path / "run", options())
-
-
-def assert_same(one: object, other: object) -> None:
-    """Equal to the bit, wherever tensors are nested."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key, value in one.items():
-            assert_same(value, other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for mine, theirs in zip(one, other, strict=True):
-            assert_same(mine, theirs)
-    else:
-        assert one == other
-
-
-def wait_for(path: Path, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if path.is_file():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{path} did not appear")

@@ -288,9 +288,3 @@ def test_the_command_tells_the_kinds_of_runs_apart(make_pretraining, finished, t
     words += ["--embeddings", str(finished.parent / "e.parquet"), "--overwrite"]
     done = CliRunner().invoke(main, words)
     assert (done.exit_code, "is no pretraining run" in done.stderr) == (2, True)
-
-
-def test_a_run_of_finetune_is_refused_with_where_its_scores_are(tmp_path):
-    (tmp_path / "config.yaml").write_text("task: classification\nmode: full\n")
-    with pytest.raises(InputError, match=r"is a run of finetune.*scores are in metrics\.jsonl"):
-        run_report(tmp_path)

@@ -14,6 +14,7 @@ from eo_contrast.data.published_inputs import PUBLISHED
 from eo_contrast.data.sensors import standardised
 from eo_contrast.errors import InputError
 from eo_contrast.nets.encoders import Encoder, EncoderConfig, build_encoder
+from eo_contrast.nets.projectors import ProjectorConfig
 from eo_contrast.nets.weights import to_timm
 from eo_contrast.training.encoder_card import load_encoder
 from eo_contrast.training.start import StartConfig, load_adapted, load_start
@@ -209,6 +210,18 @@ def test_an_encoder_is_adapted_to_level_2(both: Path) -> None:
     assert net("s2", images(12)).shape == (2, 512)
     assert torch.equal(net("s1", images(2)), load_encoder(both)[0]("s1", images(2)))
     assert any("kernels of B10 are left out" in line for line in said)
+
+
+@torch.no_grad()
+def test_an_adapted_encoder_keeps_what_is_behind_its_trunk(tmp_path: Path) -> None:
+    head = ProjectorConfig(hidden=(32, 16), out=8)
+    path = saved(tmp_path, card_of({"s2": eats("s2-l1c")}, head=head, head_layers=1))
+    net, card, _ = load_adapted(path, {"s2": eats("s2-l2a")}, allow_band_change=True)
+    before, _ = load_encoder(path)
+    assert card.head_layers == 1
+    assert net.headed("s2", images(12)).shape == (2, 32)
+    features = torch.ones(1, net.width)
+    assert torch.equal(net.heads["all"](features), before.heads["all"](features))
 
 
 def test_an_encoder_is_not_adapted_unasked(level_1: Path) -> None:
