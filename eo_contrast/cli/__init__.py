@@ -39,6 +39,7 @@ COMMANDS = {
     "embed": Entry("embed", "Write one vector an image of a catalogue."),
     "search": Entry("search", "Find the images most like one."),
     "finetune": Entry("finetune", "Train land cover on an encoder."),
+    "benchmark": Entry("benchmark", "Measure encoders on land cover, with few labels and many."),
     "train-translator": Entry("train_translator", "Train a generator that draws maps."),
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),

@@ -1,0 +1,218 @@
+"""Benchmarks: every cell once, resumable, the same numbers, and refusals before any work."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sources import coloured, mapped, written
+
+from eo_contrast.data.place_sources import open_places
+from eo_contrast.errors import InputError
+from eo_contrast.landcover.benchmark import BenchmarkOptions, benchmark, read_benchmark
+from eo_contrast.landcover.benchmark_config import BenchmarkConfig
+from eo_contrast.landcover.benchmark_rows import Cell, ResultRows, read_rows
+from eo_contrast.landcover.contenders import Contender, contenders_of
+from eo_contrast.landcover.finetune import RunOptions, finetune
+from eo_contrast.landcover.frozen import random_net
+from eo_contrast.landcover.nets import load_land_cover
+from eo_contrast.landcover.start import starting_encoder
+
+QUIET = RunOptions(device="cpu", quiet=True)
+
+TRAINED = {
+    "encoder": {"stem": "small"},
+    "data": {"batch_size": 8},
+    "schedule": {"epochs": 2},
+    "optimizer": {"lr_head": 0.01},
+    "head": {"hidden": 16, "decoder": 32},
+}
+
+
+def config(**changed: Any) -> BenchmarkConfig:
+    values: dict[str, Any] = {
+        "protocols": ["knn", "linear"],
+        "fractions": [0.5, 1.0],
+        "seeds": [0, 1],
+        "finetune": TRAINED | changed.pop("finetune", {}),
+    }
+    return BenchmarkConfig.model_validate(values | changed)
+
+
+def options(**changed: Any) -> BenchmarkOptions:
+    return BenchmarkOptions(device="cpu", **changed)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    return written(coloured(), tmp_path_factory.mktemp("pictures") / "pack")
+
+
+def test_every_cell_is_measured_once(pictures, tmp_path):
+    encoders = contenders_of("random,statistics,random-convolutions")
+    told = benchmark(config(), pictures, encoders, tmp_path / "out", options())
+    assert told["cells"] == told["computed"] == 3 * 2 * 2 * 2
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    assert len(rows) == told["cells"]
+    # Colours tell these classes apart, and statistics are colours.
+    statistics = [scores for cell, scores in rows.items() if cell.encoder == "statistics"]
+    assert [scores["accuracy"] for scores in statistics] == [1.0] * 8
+    with (tmp_path / "out" / "results.csv").open() as file:
+        names = next(csv.reader(file))
+    assert names == ["encoder", "protocol", "label_fraction", "seed", "metric", "value"]
+
+
+def test_baselines_are_not_fine_tuned(pictures, tmp_path):
+    encoders = contenders_of("random,statistics")
+    small = config(protocols=["finetune"], fractions=[1.0], seeds=[0])
+    told = benchmark(small, pictures, encoders, tmp_path / "out", options())
+    assert told["cells"] == 1
+    assert list(read_benchmark(tmp_path / "out")) == [Cell("random", "finetune", 1.0, 0)]
+    assert not list((tmp_path / "out" / "runs").glob("*/last.ckpt"))
+
+
+def test_the_same_benchmark_gives_the_same_numbers(pictures, tmp_path):
+    for name in ("one", "two"):
+        benchmark(config(), pictures, contenders_of("random"), tmp_path / name, options())
+    one, two = ((tmp_path / name / "results.csv").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_more_encoders_and_seeds_are_added_to_what_is_there(pictures, tmp_path):
+    out = tmp_path / "out"
+    benchmark(config(seeds=[0]), pictures, contenders_of("statistics"), out, options())
+    before = (out / "results.csv").read_text()
+    encoders = contenders_of("statistics,random")
+    told = benchmark(config(), pictures, encoders, out, options(resume=True))
+    assert (told["cells"], told["computed"]) == (16, 12)
+    after = (out / "results.csv").read_text()
+    assert set(before.splitlines()) < set(after.splitlines())
+
+
+def test_killed_while_a_net_is_trained_and_resumed_it_ends_with_the_same_rows(pictures, tmp_path):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "{protocols: [knn, finetune], fractions: [1], seeds: [0, 1], finetune: "
+        "{encoder: {stem: small}, data: {batch_size: 8}, schedule: {epochs: 30}}}"
+    )
+
+    def command(out: Path, *more: str) -> list[str]:
+        given = ["benchmark", str(file), "--data", str(pictures), "--encoders", "random"]
+        return [sys.executable, "-m", "eo_contrast", *given, "--out", str(out), "--quiet", *more]
+
+    subprocess.run(command(straight), check=True, capture_output=True)
+    process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL)
+    while not list(killed.glob("runs/*/last.ckpt")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(read_rows(killed / "results.csv")) < 4
+    subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
+    assert (killed / "results.csv").read_bytes() == (straight / "results.csv").read_bytes()
+    assert (killed / "table.md").read_bytes() == (straight / "table.md").read_bytes()
+
+
+@pytest.mark.parametrize("cut", [1, 40, 200])
+def test_a_torn_tail_is_cut_and_written_again(pictures, tmp_path, cut):
+    out = tmp_path / "out"
+    benchmark(config(), pictures, contenders_of("statistics"), out, options())
+    whole = (out / "results.csv").read_bytes()
+    (out / "results.csv").write_bytes(whole[:-cut])
+    told = benchmark(config(), pictures, contenders_of("statistics"), out, options(resume=True))
+    assert told["computed"] == 0
+    assert (out / "results.csv").read_bytes() == whole
+
+
+def test_rows_of_a_whole_file_are_known(tmp_path):
+    rows = ResultRows(tmp_path / "results.csv")
+    cells = [Cell("a", "knn", 0.1, seed) for seed in range(3)]
+    for cell in cells:
+        rows.add(cell, {"accuracy": 0.5, "kappa": float("nan")})
+    again = ResultRows(tmp_path / "results.csv")
+    # The last one may be in part alone, so that it is taken off and added again.
+    assert [cell in again for cell in cells] == [True, True, False]
+
+
+def test_a_random_encoder_is_the_one_that_fine_tuning_starts_from(pictures, tmp_path):
+    given = config().finetune.model_copy(update={"seed": 3})
+    start = starting_encoder("random", given, open_places(pictures), where="here")
+    frozen = random_net(start, given, ("field", "town"))
+    run = tmp_path / "run"
+    finetune(given.model_copy(update={"mode": "linear"}), pictures, "random", run, QUIET)
+    trained, _ = load_land_cover(run)
+    wanted = trained.encoders.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in frozen.state_dict().items())
+
+
+def test_pixels_are_benchmarked_by_a_linear_layer_and_by_fine_tuning(tmp_path):
+    maps = written(mapped(), tmp_path / "pack")
+    given = {"task": "segmentation", "labels": {"scheme": "dfc2020-8"}}
+    small = config(protocols=["linear", "finetune"], fractions=[1.0], seeds=[0], finetune=given)
+    told = benchmark(small, maps, contenders_of("random"), tmp_path / "out", options())
+    assert told["cells"] == 2
+    for scores in read_rows(tmp_path / "out" / "results.csv").values():
+        assert 0 <= scores["mean_iou"] <= 1
+
+
+def test_contenders_are_named_by_the_last_part_of_their_path():
+    found = contenders_of("runs/simclr-{seed}, best=a/b/model.safetensors,random,statistics")
+    assert [each.name for each in found] == ["simclr", "best", "random", "statistics"]
+    assert found[0].encoder(2) == "runs/simclr-2"
+    assert [each.varies for each in found] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [
+        ("", "lists none"),
+        ("a/x,b/x", "two are called x"),
+        ("nowhere.safetensors", "nowhere.safetensors"),
+        ("imagenet-lite0-typo", "imagenet-lite0-typo"),
+    ],
+)
+def test_contenders_that_cannot_be_are_refused(pictures, tmp_path, listed, says):
+    with pytest.raises(InputError, match=says):
+        benchmark(config(), pictures, contenders_of(listed), tmp_path / "out", options())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"fractions": [0.5, 0.5]}, "one is there twice"),
+        ({"fractions": [0.0]}, "a share is above 0"),
+        ({"finetune": {"task": "segmentation"}}, "protocols has knn"),
+    ],
+)
+def test_configurations_that_mean_nothing_are_refused(values, says):
+    with pytest.raises(ValueError, match=says):
+        config(**values)
+
+
+def test_a_share_that_leaves_a_class_empty_is_refused_before_any_work(pictures, tmp_path):
+    with pytest.raises(InputError, match="leaves class"):
+        benchmark(
+            config(fractions=[0.01]), pictures, contenders_of("random"), tmp_path / "o", options()
+        )
+    assert not (tmp_path / "o").exists()
+
+
+def test_another_benchmark_is_not_gone_on_with(pictures, tmp_path):
+    out = tmp_path / "out"
+    benchmark(config(), pictures, contenders_of("statistics"), out, options())
+    with pytest.raises(InputError, match="already exists"):
+        benchmark(config(), pictures, contenders_of("statistics"), out, options())
+    other = config(finetune={"task": "multi-label"})
+    with pytest.raises(InputError, match="another finetune"):
+        benchmark(other, pictures, contenders_of("statistics"), out, options(resume=True))
+    random = (Contender("statistics", "random"),)
+    with pytest.raises(InputError, match="had other weights"):
+        benchmark(config(), pictures, random, out, options(resume=True))
