@@ -32,8 +32,15 @@ from eo_contrast.report.page import write_page
 from eo_contrast.report.pictures import Picture
 from eo_contrast.report.score_table import Score, Table
 from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
+from eo_contrast.training.land_cover_card import LandCoverTask
 
 PLOTS = "plots"
+SHOWN: Mapping[LandCoverTask, tuple[str, ...]] = {
+    "classification": ("accuracy", "average_accuracy", "macro_f1", "kappa"),
+    "multi-label": ("macro_map", "micro_map", "macro_f1", "micro_f1"),
+    "segmentation": ("mean_iou", "accuracy", "average_accuracy", "macro_f1", "kappa"),
+}
+"""In tables; results.csv has all."""
 REFERENCE = "random"
 MEANINGS = {
     "accuracy": "share of places whose class is right",
@@ -70,8 +77,8 @@ def benchmark_report(out: Path) -> Path:
         raise InputError(f"{out}: has no finished cell yet; go on with benchmark ... --resume")
     groups = summarised(cells)
     metric = HEADLINE[config.finetune.task]
-    shown = [name for name in SPELT if name in next(iter(groups.values())).scores]
-    _write(out / "table.md", _markdown(config, groups, shown, metric))
+    shown = _shown(config)
+    _write(out / "table.md", _markdown(config, groups, shown))
     _write(out / "table.tex", latex_table(groups, metric))
     plots = protocol_plots(groups, metric)
     for protocol, picture in plots.items():
@@ -84,25 +91,31 @@ def benchmark_report(out: Path) -> Path:
         summary=_summary(config, groups),
         unfinished=unfinished,
         faults=config.faults,
-        metric=SPELT[metric],
-        meaning=MEANINGS[metric],
+        metric=_begun(SPELT[metric]),
+        meaning=_begun(MEANINGS[metric]),
         headline=_table(groups, metric),
         differences=_differences(groups, metric),
         plots=[Plot(PROTOCOLS[name], picture) for name, picture in plots.items()],
         others=[
-            (SPELT[name], MEANINGS[name], _table(groups, name)) for name in shown if name != metric
+            (_begun(SPELT[name]), _begun(MEANINGS[name]), _table(groups, name))
+            for name in shown
+            if name != metric
         ],
         config_text=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
     )
 
 
-def _markdown(
-    config: BenchmarkConfig, groups: Mapping[Group, Summarised], shown: list[str], metric: str
-) -> str:
+def _shown(config: BenchmarkConfig) -> list[str]:
+    """Scores that mean something of the task, the headline first."""
+    task = config.finetune.task
+    return [HEADLINE[task], *(name for name in SHOWN[task] if name != HEADLINE[task])]
+
+
+def _markdown(config: BenchmarkConfig, groups: Mapping[Group, Summarised], shown: list[str]) -> str:
     parts = [f"# {config.name or 'Benchmark'}\n", _summary(config, groups) + "\n"]
     parts += [f"- {fault}" for fault in config.faults]
-    for name in [metric, *(each for each in shown if each != metric)]:
-        parts.append(f"\n## {SPELT[name].capitalize()} ({MEANINGS[name]})\n")
+    for name in shown:
+        parts.append(f"\n## {_begun(SPELT[name])} ({MEANINGS[name]})\n")
         parts.append(markdown_table(groups, name))
     return "\n".join(parts)
 
@@ -178,6 +191,11 @@ def _differences(groups: Mapping[Group, Summarised], metric: str) -> Table | Non
         Score(PROTOCOLS[protocol], f"{100 * share:g} % of labels") for protocol, share in columns
     ]
     return Table(heads, rows, best)
+
+
+def _begun(text: str) -> str:
+    """As a sentence begins; names such as mAP stay as they are."""
+    return text if text[:1].isupper() else text[:1].upper() + text[1:]
 
 
 def _write(path: Path, text: str) -> None:
