@@ -93,7 +93,8 @@ def _jittered(
     ):
         if strength:
             mean = _mean(values, weight, axes)
-            torch.lerp(mean, values, _column(factors[column], values), out=values)
+            factor = _column(factors[column], values)
+            values.mul_(factor).add_(mean * (1 - factor))
     if config.tint:
         values *= _tints(config, groups, drawn, active, values)
     if unit != "dB":
@@ -171,11 +172,11 @@ def _smoothed(images: Tensor, taps: Tensor) -> Tensor:
     mode = "reflect" if side > radius else "replicate"
     padded = F.pad(images, (radius,) * 4, mode=mode)
     columns = taps.T[..., None, None, None]
-    upright = torch.zeros_like(padded[:, :, :side])
-    for at, weight in enumerate(columns):
+    upright = padded[:, :, :side] * columns[0]
+    for at, weight in enumerate(columns[1:], start=1):
         upright.addcmul_(padded[:, :, at : at + side], weight)
-    smoothed = torch.zeros_like(images)
-    for at, weight in enumerate(columns):
+    smoothed = upright[..., :side] * columns[0]
+    for at, weight in enumerate(columns[1:], start=1):
         smoothed.addcmul_(upright[..., at : at + side], weight)
     return smoothed
 

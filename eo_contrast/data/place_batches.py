@@ -91,14 +91,14 @@ class PlaceBatch:
 
     def values(
         self, slot: str, device: torch.device | str = "cpu", part: range | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The slot's values in its product's unit, computed where they are needed.
 
         Args:
             part: which of the places, one after another; None: all.
 
         Returns: float32 (N, bands, rows, columns), 0 where there is no data; bool of the same
-            shape, True where there is.
+            shape, True where there is; None: everywhere.
         """
         counts = self.counts[slot]
         if part is not None:

@@ -83,17 +83,27 @@ def sensor_input(layer: Layer, bands: Sequence[str] | None = None) -> SensorInpu
     )
 
 
-def unpacked(counts: Tensor, storage: Storage) -> tuple[Tensor, Tensor]:
+def unpacked(counts: Tensor, storage: Storage) -> tuple[Tensor, Tensor | None]:
     """Values that stored counts mean, and where there are any.
 
     Args:
         counts: whole numbers of any shape, as a pack has them.
 
     Returns: float32 of the same shape in the product's unit, 0 where there is no data; bool, True
-        where there is.
+        where there is; None: everywhere.
     """
-    valid = counts != storage.nodata
-    return (counts.float() * storage.scale).masked_fill_(~valid, 0), valid
+    values = counts * storage.scale
+    if not _has(counts, storage.nodata):
+        return values, None
+    nowhere = counts == storage.nodata
+    return values.masked_fill_(nowhere, 0), ~nowhere
+
+
+def _has(counts: Tensor, number: int) -> bool:
+    """Whether any count is the number; that no data is mostly the type's least is quick to ask."""
+    if number == torch.iinfo(counts.dtype).min and counts.numel():
+        return bool(counts.amin() == number)
+    return bool((counts == number).any())
 
 
 def standardised(values: Tensor, valid: Tensor | None, sensor: SensorInput) -> Tensor:
@@ -116,5 +126,7 @@ def standardised(values: Tensor, valid: Tensor | None, sensor: SensorInput) -> T
         for numbers in (sensor.lowest, sensor.highest, sensor.mean, sensor.deviation)
     )
     # In place after the first step: new memory costs more than the arithmetic.
-    scaled = torch.clamp(values, lowest, highest).sub_(mean).div_(deviation)
+    scaled = torch.maximum(values, lowest)
+    torch.minimum(scaled, highest, out=scaled)
+    scaled.sub_(mean).div_(deviation)
     return scaled if valid is None else scaled.masked_fill_(~valid, 0.0)

@@ -104,7 +104,8 @@ def middles(
     counts = torch.from_numpy(
         np.stack([source.crop(int(each), product, 0, begin, begin, side) for each in places])
     )
-    values, valid = unpacked(counts, layer.storage)
+    values, known = unpacked(counts, layer.storage)
+    valid = torch.ones_like(values, dtype=torch.bool) if known is None else known
     limits = sensor_input(layer)
     lowest, highest = (
         torch.tensor(each)[:, None, None] for each in (limits.lowest, limits.highest)

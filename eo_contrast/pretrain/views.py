@@ -179,7 +179,7 @@ def _view(
         values, valid = batch.values(plan.slot, device, part)
         chosen = list(plan.bands)
         if chosen != list(range(values.shape[1])):
-            values, valid = values[:, chosen], valid[:, chosen]
+            values, valid = values[:, chosen], None if valid is None else valid[:, chosen]
         seen, where = augmented(
             values,
             valid,
