@@ -4,18 +4,21 @@
 installed, which nothing else needs. Both train ResNet-18 on the same random pictures: ours from a
 pack, lightly's from PIL images in memory by torch's data loader, once for each number of workers,
 of which the best counts. Reading, augmentation with SimCLR's choices, both passes, loss and
-optimiser are all in. Turns are taken step by step, medians told, as images (views) a second.
+optimiser are all in. Turns are taken, each with a loader of its own that ends with the turn, so
+that nobody reads ahead in another's; medians are told, as images (views) a second.
 """
 
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,7 +43,7 @@ from eo_contrast.training.loop import launch
 from eo_contrast.training.run_folder import RunOptions
 
 PLACES, QUEUE, ENDLESS, WORKERS = 1024, 1024, 1_000_000, (0, 1, 2)
-WARM_UP = 2
+WARM_UP, COUNTED = 2, 4
 
 
 def ours(method: str, pack: Path, side: int, batch: int) -> Callable[[], object]:
@@ -131,29 +134,36 @@ def main(side: int, batch: int, rounds: int, methods: tuple[str, ...]) -> None:
         layer = Layer("rgb", "rgb.npy", ("red", "green", "blue"), 1, STORAGE["rgb"])
         write_random_pack(Path(name), [layer], places=PLACES, side=side)
         for method in methods:
-            steps = {"ours": ours(method, Path(name), side, batch)}
-            steps |= {
-                f"lightly, {workers} workers": lightlys(method, side, batch, workers)
-                for workers in WORKERS
+            makers: dict[str, Callable[[], Callable[[], object]]] = {
+                "ours": partial(ours, method, Path(name), side, batch)
             }
-            click.echo(json.dumps({"method": method, "side": side} | rates(steps, batch, rounds)))
+            for workers in WORKERS:
+                makers[f"lightly, {workers} workers"] = partial(
+                    lightlys, method, side, batch, workers
+                )
+            told = rates(makers, batch, rounds)
+            click.echo(json.dumps({"method": method, "side": side, "batch": batch} | told))
 
 
-def rates(steps: dict[str, Callable[[], object]], batch: int, rounds: int) -> dict[str, float]:
+def rates(
+    makers: Mapping[str, Callable[[], Callable[[], object]]], batch: int, rounds: int
+) -> dict[str, float]:
     """Images a second of each, and ours over the best of the others.
 
-    Loaders read ahead while others have their turn, so each turn is of steps enough to use up what
-    it has ahead: two batches a worker.
+    Steps before the first that counts use up what a loader has read ahead: two batches a worker.
     """
-    taken: dict[str, list[float]] = {name: [] for name in steps}
+    taken: dict[str, list[float]] = {name: [] for name in makers}
     for _ in range(rounds):
-        for name, step in steps.items():
+        for name, make in makers.items():
+            step = make()
             for _ in range(WARM_UP + 2 * max(WORKERS)):
                 step()
             start = time.perf_counter()
-            for _ in range(3):
+            for _ in range(COUNTED):
                 step()
-            taken[name].append((time.perf_counter() - start) / 3)
+            taken[name].append((time.perf_counter() - start) / COUNTED)
+            del step
+            gc.collect()
     told = {name: round(2 * batch / statistics.median(own), 1) for name, own in taken.items()}
     best = max(rate for name, rate in told.items() if name != "ours")
     return told | {"ratio": round(told["ours"] / best, 2)}
