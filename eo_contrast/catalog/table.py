@@ -93,11 +93,16 @@ def write_catalogue(path: Path, table: pa.Table) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def read_catalogue(path: Path) -> pa.Table:
-    """The catalogue's table.
+def read_catalogue(path: Path | str) -> pa.Table:
+    """The catalogue's table, a row an image.
+
+    >>> table = eo_contrast.read_catalogue("catalogue.parquet")
+    >>> sorted(set(table.column("product").to_pylist()))
+    ['label', 's1-rtc', 's2-l2a']
 
     Raises: InputError: no such file, not parquet, or not a catalogue of images.
     """
+    path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such catalogue; make one with eo-contrast ingest")
     try:

@@ -91,6 +91,10 @@ class ImagePairs:
 def find_image_pairs(root: Path, split: str, *, satellite_side: Side = "left") -> ImagePairs:
     """List the images of ``split`` in order of their names as strings (1, 10, 100, 2).
 
+    >>> pairs = eo_contrast.find_image_pairs(Path("sat2map"), "train")
+    >>> len(pairs.a), pairs.paired
+    (6, True)
+
     Args:
         root: the data set's folder.
         split: ``train``, ``test``, ...; several are joined by ``+``: ``train+train-more``.

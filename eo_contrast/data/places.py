@@ -23,6 +23,11 @@ def open_place(
 ) -> xarray.Dataset:
     """Every image of a place, aligned.
 
+    >>> place = eo_contrast.open_place(
+    ...     "catalogue.parquet", "folder/place00000", products=["s2-l2a"])
+    >>> dict(place.image.sizes)
+    {'time': 2, 'band': 12, 'y': 32, 'x': 32}
+
     Args:
         products: such as ``["s2-l2a", "s1-rtc"]``; None: all. Top-of-atmosphere and surface
             reflectance have bands of the same names: ``product`` tells which an image is.

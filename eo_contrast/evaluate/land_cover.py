@@ -113,6 +113,11 @@ def confusion_scores(matrix: Tensor) -> dict[str, float]:
 def single_label_scores(probabilities: Tensor, true: Tensor) -> dict[str, float]:
     """Scores of places that have one class each.
 
+    >>> said = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> scores = eo_contrast.single_label_scores(said, torch.tensor([0, 1, 1]))
+    >>> round(scores["accuracy"], 3), round(scores["average_accuracy"], 3)
+    (0.667, 0.75)
+
     Args:
         probabilities: (N, C), each row sums to 1.
         true: (N,), 0 .. C - 1.

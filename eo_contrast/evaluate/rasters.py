@@ -23,6 +23,10 @@ SIDE = 256
 def score_rasters(truth: Path, translated: Path, palette: Palette | None) -> dict[str, Any]:
     """:meth:`PairedScores.result`, each tile of 256 px a pair; memory is that of one tile.
 
+    >>> told = eo_contrast.score_rasters(Path("sat2map/scene.tif"), Path("sat2map/scene.tif"), None)
+    >>> told["ssim"], told["within_5"]
+    (1.0, 1.0)
+
     Args:
         truth, translated: rasters of one size whose first three bands are uint8 RGB. Pixels
             without data count as they are stored.

@@ -270,7 +270,7 @@ def batches_of(
     config: PretrainConfig, material: Material, fabric: Fabric, first: int, last: int
 ) -> Iterator[ViewBatch]:
     """This process's views of steps ``first`` to ``last`` - 1."""
-    draw = draw_of(config, slots_of(config.graph, _products(config)), material.split)
+    draw = draw_of(config, slots_of(config.graph, products_of(config)), material.split)
     share = replace(
         draw,
         batch_size=draw.batch_size // fabric.world_size,
@@ -288,7 +288,8 @@ def batches_of(
         )
 
 
-def _products(config: PretrainConfig) -> dict[str, str]:
+def products_of(config: PretrainConfig) -> dict[str, str]:
+    """Of a resolved configuration, by sensor."""
     return {name: sensor.product for name, sensor in config.graph.sensors.items()}
 
 

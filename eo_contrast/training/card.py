@@ -126,6 +126,10 @@ def parsed_card(kind: type[ConfigT], text: str, file: Path) -> ConfigT:
 def load_model(path: Path | str) -> tuple[ResnetGenerator, Card]:
     """The net in evaluation mode, and its card.
 
+    >>> net, card = eo_contrast.load_model("translator")
+    >>> card.architecture.bands_in
+    3
+
     Raises:
         InputError: no such file, not a model with a card, or weights that do not fit it.
     """

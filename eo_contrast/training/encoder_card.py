@@ -134,6 +134,10 @@ def read_encoder_card(path: Path | str) -> EncoderCard:
 def load_encoder(path: Path | str) -> tuple[SensorEncoders, EncoderCard]:
     """The encoders in evaluation mode, and their card.
 
+    >>> net, card = eo_contrast.load_encoder("encoder")
+    >>> card.architecture.name, list(card.sensors), card.size
+    ('resnet18', ['s2'], 32)
+
     Raises:
         InputError: as :func:`read_encoder_card`, or weights that do not fit the card.
     """

@@ -85,6 +85,12 @@ def translate_raster(
 ) -> dict[str, Any]:
     """Translate one raster into ``out``, which appears whole or not at all.
 
+    >>> model = eo_contrast.load_tile_model("translator", torch.device("cpu"))
+    >>> told = eo_contrast.translate_raster(
+    ...     "sat2map/scene.tif", Path("map.tif"), model, eo_contrast.TranslateOptions(), quiet=True)
+    >>> told["width"], told["height"]
+    (128, 128)
+
     A folder of web-map tiles is one raster, all its tiles together.
 
     Finished pieces lie beside ``out`` until it is there; after a kill, ``resume`` goes on

@@ -114,6 +114,8 @@ class Model:
 def load_tile_model(name: str, device: torch.device, precision: Precision = "auto") -> Model:
     """The model that ``--model`` names: a weights file, a run folder or ``identity``.
 
+    >>> model = eo_contrast.load_tile_model("translator", torch.device("cpu"))
+
     Args:
         precision: of the networks, under statistics of a whole scene.
 
