@@ -48,7 +48,7 @@ def find_config(source: str, kind: str) -> Path:
     shipped = {file.stem: file for file in sorted(shipped_folder(kind).glob("*.yaml"))}
     if source in shipped:
         return shipped[source]
-    near = _nearest(source, shipped)
+    near = nearest(source, shipped)
     raise InputError(
         f"{source}: no such configuration file{near}; shipped ones are {', '.join(shipped)}"
     )
@@ -61,18 +61,39 @@ def load_config(model: type[ConfigT], path: Path, overrides: Iterable[str] = ())
         InputError: not YAML, an unknown key (the nearest right one is named), a value
             that the model refuses, or an override without ``=``.
     """
+    values = read_values(path)
+    for override in overrides:
+        apply_override(values, override)
+    return validated(model, values, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Raises: InputError: not YAML, or something else than keys and values.
+    """
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds {type(values).__name__}, not keys and values")
-    for override in overrides:
-        _apply_override(values, override)
+    return values
+
+
+def validated(model: type[ConfigT], values: Mapping[str, Any], where: str) -> ConfigT:
+    """The configuration that the values make.
+
+    Args:
+        where: what they are of, for the message.
+
+    Raises: InputError: an unknown key (the nearest right one is named), or a value that the model
+        refuses.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error, model)}") from error
+        raise InputError(f"{where}: {_explain(error, model)}") from error
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -80,7 +101,11 @@ def save_config(config: Config, path: Path) -> None:
     path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set what ``a.b=value`` says in nested values.
+
+    Raises: InputError: no ``=``, no YAML, or a key below one that has no parts.
+    """
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
         raise InputError(f"--set {override}: expected KEY=VALUE, such as optimizer.lr=1e-4")
@@ -105,7 +130,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     where = ".".join(location)
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1])
-        near = _nearest(location[-1], known)
+        near = nearest(location[-1], known)
         return f"unknown key '{where}'{near}; known here: {', '.join(sorted(known))}"
     message = first["msg"].removeprefix("Value error, ")
     if not where:
@@ -128,6 +153,18 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> Mapping[str, obje
     return model.model_fields
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by the dotted names that :func:`apply_override` takes."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """For messages: ``; did you mean 'x'?``, or nothing where none is near."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""

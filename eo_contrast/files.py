@@ -56,7 +56,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         WorldError: the disk is full or failing.
         InputError: no permission to write.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = _partial_file(path)
     with disk_errors_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -75,7 +75,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     An existing ``path`` is replaced at the end, so the caller asks
     :func:`refuse_existing` first.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial_folder(path)
     with disk_errors_named(path):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -86,6 +86,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_partials(path: Path) -> None:
+    """Take away what killed writers of ``path``, and of files in it, left half-written."""
+    shutil.rmtree(_partial_folder(path), ignore_errors=True)
+    _partial_file(path).unlink(missing_ok=True)
+    for left in sorted(path.rglob(".*.partial*")) if path.is_dir() else []:
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _partial_file(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def _partial_folder(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def flush_to_disk(path: Path) -> None:

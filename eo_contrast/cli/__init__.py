@@ -44,6 +44,7 @@ COMMANDS = {
     "translate": Entry("translate", "Turn a raster into a map GeoTIFF with a trained model."),
     "merge": Entry("merge", "Join the parts that translate --shard made."),
     "evaluate": Entry("evaluate", "Measure how close translated maps are to real ones."),
+    "run": Entry("run", "Run a pipeline of stages, those that are current left out."),
     "report": Entry("report", "Write the HTML page of a training run."),
     "bench": Entry("bench", "Measure speed and memory on this machine."),
     "info": Entry("info", "Say what a raster, a model or a run folder is."),

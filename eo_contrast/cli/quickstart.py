@@ -32,7 +32,7 @@ def command(
     from eo_contrast.config import find_config, load_config
     from eo_contrast.pipeline.quickstart import QuickstartConfig, run_quickstart
 
-    config = load_config(QuickstartConfig, find_config("quickstart", "pipelines"), overrides)
+    config = load_config(QuickstartConfig, find_config("quickstart", "configs"), overrides)
     result = run_quickstart(config, folder, device=device, overwrite=overwrite, quiet=output.quiet)
     output.emit(result)
     output.show(f"map:    {result['map']}\nreport: {result['report']}")

@@ -47,7 +47,7 @@ class SynthConfig(Config):
 
 
 class QuickstartConfig(Config):
-    """What the quickstart does; ``pipelines/quickstart.yaml`` fills it."""
+    """What the quickstart does; ``configs/quickstart.yaml`` fills it."""
 
     synth: SynthConfig
     translator: str = Field(description="name or file of the training configuration")
