@@ -91,6 +91,8 @@ def configured(method: str, seed: int, epochs: int) -> PretrainConfig:
         watch={"every": max(epochs // 5, 1)},
         log_every=5,
         save_every=100,
+        # Masked tokens have a number that the encoder is built for.
+        **({"encoder__size": SIDE} if method == "croma" else {}),
     )
 
 
