@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from eo_contrast.data.places import open_place as open_place
     from eo_contrast.evaluate.land_cover import single_label_scores as single_label_scores
     from eo_contrast.evaluate.rasters import score_rasters as score_rasters
+    from eo_contrast.landcover.map_job import MapOptions as MapOptions
+    from eo_contrast.landcover.map_model import load_land_cover_model as load_land_cover_model
+    from eo_contrast.landcover.mapping import land_cover_map as land_cover_map
     from eo_contrast.pretrain.draw import draw_views as draw_views
     from eo_contrast.training.card import load_model as load_model
     from eo_contrast.training.embed_array import embed_array as embed_array
@@ -26,11 +29,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "MapOptions": "eo_contrast.landcover.map_job",
     "TranslateOptions": "eo_contrast.translate.job",
     "draw_views": "eo_contrast.pretrain.draw",
     "embed_array": "eo_contrast.training.embed_array",
     "find_image_pairs": "eo_contrast.data.image_pairs",
+    "land_cover_map": "eo_contrast.landcover.mapping",
     "load_encoder": "eo_contrast.training.encoder_card",
+    "load_land_cover_model": "eo_contrast.landcover.map_model",
     "load_model": "eo_contrast.training.card",
     "load_tile_model": "eo_contrast.translate.tile_models",
     "open_place": "eo_contrast.data.places",

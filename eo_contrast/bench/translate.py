@@ -19,6 +19,7 @@ from rasterio.windows import Window
 
 from eo_contrast.bench.inference_levers import measure_levers
 from eo_contrast.bench.seams import measure_seams
+from eo_contrast.inference.job import Job
 from eo_contrast.inference.statistics import sample_tiles
 from eo_contrast.inference.stream import as_tile
 from eo_contrast.raster.pieces import BLOCK
@@ -28,7 +29,7 @@ from eo_contrast.training.card import load_model
 from eo_contrast.training.device import resolve_device
 from eo_contrast.translate.apply import translate_raster
 from eo_contrast.translate.finish import Finish
-from eo_contrast.translate.job import Job, TranslateOptions, prepare_job
+from eo_contrast.translate.job import TranslateOptions, prepare_job
 from eo_contrast.translate.tile_models import IDENTITY, GeneratorTiles, Model, load_tile_model
 
 OCTAVES = (512, 128, 32, 8)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eo_contrast.bands import (
     OFFSET_OF_BASELINE_4,
@@ -99,7 +100,7 @@ def _faults(row: Row, view: View) -> Iterator[tuple[str, str]]:
         )
     # Where the product told its baseline, it told its offset.
     untold = row["offset"] == 0 and not row["s2:processing_baseline"]
-    if row["unit"] == "reflectance" and untold and _has_offset(row, view):
+    if row["unit"] == "reflectance" and untold and has_offset(row["product"], view.bands, seen):
         yield (
             "offset",
             f"the darkest band is nowhere below {ADDED_AT_LEAST:.3f}: the 1000 counts that "
@@ -109,17 +110,20 @@ def _faults(row: Row, view: View) -> Iterator[tuple[str, str]]:
         yield from _strange(view)
 
 
-def _has_offset(row: Row, view: View) -> bool:
-    """By the cirrus band, near 0 but in high clouds; of surface reflectance by the least value.
+def has_offset(product: str, bands: Sequence[str], values: NDArray[np.floating]) -> bool:
+    """Whether the 1000 counts of baseline 04.00 seem to be in reflectances still.
 
+    By the cirrus band, near 0 but in high clouds; of surface reflectance by the least value.
     Air is bright at the top of the atmosphere: without the cirrus band nothing can be said.
+
+    Args:
+        values: (bands, pixels) of valid pixels, at least one.
     """
-    names = list(view.bands)
-    if row["product"] == "s2-l1c" and "B10" not in names:
+    names = list(bands)
+    if product == "s2-l1c" and "B10" not in names:
         return False
-    planes = view.values[[names.index("B10")]] if "B10" in names else view.values
-    least = float(planes[:, view.valid].min())
-    return bool(ADDED_AT_LEAST <= least <= ADDED_AT_MOST)
+    planes = values[[names.index("B10")]] if "B10" in names else values
+    return bool(ADDED_AT_LEAST <= float(planes.min()) <= ADDED_AT_MOST)
 
 
 def _strange(view: View) -> Iterator[tuple[str, str]]:

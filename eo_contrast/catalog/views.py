@@ -68,13 +68,17 @@ def read_view(row: Row, *, grid: Grid | None = None, bands: Sequence[str] | None
     # One for all files of an image: each open would make and undo one of its own.
     with rasterio.Env():
         stored = LAYOUTS[row["layout"]].read(row, places, onto)
-        values = np.stack([_on_grid(part, onto, nearest=nearest) for part in stored])
+        values = np.stack([on_grid(part, onto, nearest=nearest) for part in stored])
     valid: NDArray[np.bool_] = np.all(np.isfinite(values), axis=0)
     filled = np.where(valid, values, 0)
     return View(wanted, filled.astype(CLASSES) if nearest else filled, valid)
 
 
-def _on_grid(stored: Stored, grid: Grid, *, nearest: bool) -> NDArray[np.float32]:
+def on_grid(stored: Stored, grid: Grid, *, nearest: bool = False) -> NDArray[np.float32]:
+    """Pixels on another grid, bilinear or of the nearest one; NaN where there is no data.
+
+    Pixels that are the same ones on both grids are copied.
+    """
     shape = (grid.height, grid.width)
     onto = np.full(shape, np.nan, np.float32)
     moved = _whole_pixels(stored, grid)

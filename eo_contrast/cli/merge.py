@@ -1,4 +1,4 @@
-"""``eo-contrast merge``: join what ``translate --shard`` left."""
+"""``eo-contrast merge``: join what ``--shard`` of translate or land-cover-map left."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from eo_contrast.cli.options import Output, output_options, overwrite_option
 @overwrite_option
 @output_options
 def command(out: Path, *, overwrite: bool, output: Output) -> None:
-    """Make OUT of the pieces that ``translate SOURCE OUT --shard i/n`` left beside it.
+    """Make OUT of the pieces that ``--shard i/n`` of translate or land-cover-map left beside it.
 
     \b
     Example:
       eo-contrast merge map.tif
     """
-    from eo_contrast.translate.apply import merge_pieces
+    from eo_contrast.inference.raster_run import merge_pieces
 
     result = merge_pieces(out, overwrite=overwrite, quiet=output.quiet)
     output.emit(result)

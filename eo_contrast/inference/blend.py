@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eo_contrast.inference.settle import Settle
 from eo_contrast.raster.resample import rounded
 from eo_contrast.raster.windows import WEIGHT_ONE, Span, owned, weights
 
@@ -39,6 +40,7 @@ def blend_row(
     *,
     shape: tuple[int, int],
     dtype: np.dtype[Any],
+    settle: Settle | None = None,
 ) -> tuple[NDArray[Any], Tensor]:
     """Blend one row of windows, left to right, on the device that their results lie on.
 
@@ -49,6 +51,7 @@ def blend_row(
             None at the top.
         shape: bands and width of the result.
         dtype: of the result; integers are rounded half to even and clipped.
+        settle: what the values become instead, in its own type; None: they stay.
 
     Returns: finished rows ``row.begin .. row.next_begin``, and the sums left over for the
         row below.
@@ -56,7 +59,8 @@ def blend_row(
     """
     bands, width = shape
     rows_done = row.next_begin - row.begin
-    finished = np.zeros((bands, rows_done, width), dtype=dtype)
+    given = (bands, dtype) if settle is None else (settle.bands, np.dtype(settle.dtype))
+    finished = np.zeros((given[0], rows_done, width), dtype=given[1])
     leftover_below: list[Tensor] = []
     left_over: Tensor | None = None
     for column, result in tiles:
@@ -67,7 +71,11 @@ def blend_row(
         here = slice(column.begin, column.next_begin)
         if above is not None:
             settled[:, : above.shape[1]] += above[:, :, here].to(sums.device)
-        finished[:, :, here] = _rounded(settled[:, :rows_done], dtype)
+        sums_done = settled[:, :rows_done]
+        if settle is None:
+            finished[:, :, here] = _rounded(sums_done, dtype)
+        else:
+            finished[:, :, here] = settle(sums_done.double() / UNIT).cpu().numpy()
         leftover_below.append(settled[:, rows_done:])
     device = leftover_below[0].device
     return finished, torch.cat([part.to(device) for part in leftover_below], dim=2)

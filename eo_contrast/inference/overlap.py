@@ -1,7 +1,8 @@
-"""Do the next thing in a thread while the present one is used."""
+"""Do the next things in threads while the present one is used."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -73,6 +75,34 @@ def _drain(made: Queue[T]) -> None:
             made.get_nowait()
     except Empty:
         return
+
+
+@contextmanager
+def side_by_side(
+    lanes: int, *, begin: Callable[[], None]
+) -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
+    """Yield what ``map`` is, with up to ``lanes`` calls at a time, their results in order.
+
+    Items are taken in the thread that asks, no more than a few ahead.
+
+    Args:
+        begin: called once in each thread.
+    """
+
+    def run(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) > lanes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    executor = ThreadPoolExecutor(lanes, initializer=begin)
+    try:
+        yield run
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, NoReturn, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from eo_contrast.errors import InputError
+from eo_contrast.inference.settle import Settle
 from eo_contrast.raster.pieces import BLOCK
 from eo_contrast.raster.reader import Source
 from eo_contrast.raster.resample import STEP, ResampledSource
@@ -68,6 +69,11 @@ class Plan:
 
     Where the windows lie on another grid than the raster's own, ``own_width`` is the columns of
     that and ``own_row_bytes`` what one row of it takes; else 0.
+
+    ``side`` is what every window is extended to, by reflection; None: what the model's stride asks
+    for. ``together`` windows of a row are run at once. ``settle`` tells what blended values become
+    before they are written; None: they stay. With ``one_thread`` groups of windows are run side by
+    side, each in one thread, so that no result depends on how many there are.
     """
 
     height: int
@@ -83,6 +89,21 @@ class Plan:
     columns: Sequence[Span]
     own_width: int = 0
     own_row_bytes: int = 0
+    side: int | None = None
+    together: int = 1
+    settle: Settle | None = None
+    one_thread: bool = False
+
+    @property
+    def masked(self) -> bool:
+        """Whether what is written needs a mask to tell its invalid pixels."""
+        return self.may_be_invalid and self.settle is None
+
+    @property
+    def groups(self) -> Sequence[Sequence[Span]]:
+        """The columns of windows that are run at once."""
+        starts = range(0, len(self.columns), self.together)
+        return [self.columns[start : start + self.together] for start in starts]
 
     @property
     def tiles(self) -> int:
@@ -107,9 +128,16 @@ class Plan:
         """Memory of one row of windows, read and joined, and what the next one needs of it."""
         rows = self.rows[0].length
         read = rows * (self.bands_in * self.dtype_in.itemsize + 1)
-        joined = rows * self.bands_out * self.dtype_out.itemsize
+        joined = rows * self._given_bytes
         left_over = self.tiling.ramp * self.bands_out * np.dtype(np.int64).itemsize
         return self.width * (2 * read + joined + left_over) + self._resampling_bytes
+
+    @property
+    def _given_bytes(self) -> int:
+        """Memory of a pixel of joined windows."""
+        if self.settle is not None and not self.own_width:
+            return self.settle.bands * np.dtype(self.settle.dtype).itemsize
+        return self.bands_out * self.dtype_out.itemsize
 
     @property
     def _resampling_bytes(self) -> int:
@@ -137,9 +165,57 @@ def plan_inference(
     Raises: InputError: tile and overlap do not fit each other, or one row of windows does
         not fit in memory.
     """
-    tiling = _tiling(model, tile, overlap)
+    plan = _plan(source, model, _tiling(model, tile, overlap))
+    if plan.strip_bytes > LARGEST_STRIP_BYTES:
+        _refuse_strip(plan, source, "take a smaller --tile, or a part of the raster")
+    return plan
+
+
+def plan_windows(
+    source: Source,
+    model: TileModel,
+    tiling: Tiling,
+    *,
+    together: int,
+    settle: Settle | None,
+    one_thread: bool,
+) -> Plan:
+    """Lay windows of one size over a raster, for a network that sees no other.
+
+    Windows that end with the raster are extended by reflection to the size of all others.
+
+    Args:
+        tiling: whose ``tile`` is that size.
+        together: windows that are run at once.
+        settle: what blended values become.
+        one_thread: each group of windows is run in one thread.
+
+    Raises: InputError: one row of windows does not fit in memory.
+    """
+    plan = replace(
+        _plan(source, model, tiling),
+        side=tiling.tile,
+        together=together,
+        settle=settle,
+        one_thread=one_thread,
+    )
+    if plan.strip_bytes > LARGEST_STRIP_BYTES:
+        _refuse_strip(plan, source, "take a part of the raster, as with --aoi")
+    return plan
+
+
+def _refuse_strip(plan: Plan, source: Source, way_out: str) -> NoReturn:
+    """Raises: InputError: names the memory of a row of windows, and what it comes from."""
+    raise InputError(
+        f"{source.name}: one row of windows takes {plan.strip_bytes / 2**20:.0f} MiB "
+        f"({source.width} pixels wide, {source.bands} bands, --tile {plan.tiling.tile}), more than "
+        f"{LARGEST_STRIP_BYTES / 2**20:.0f}; {way_out}"
+    )
+
+
+def _plan(source: Source, model: TileModel, tiling: Tiling) -> Plan:
     own = source if isinstance(source, ResampledSource) else None
-    plan = Plan(
+    return Plan(
         height=source.height,
         width=source.width,
         bands_in=source.bands,
@@ -154,13 +230,6 @@ def plan_inference(
         own_width=own.own_width if own else 0,
         own_row_bytes=own.own_row_bytes if own else 0,
     )
-    if plan.strip_bytes > LARGEST_STRIP_BYTES:
-        raise InputError(
-            f"{source.name}: one row of windows takes {plan.strip_bytes / 2**20:.0f} MiB "
-            f"({source.width} pixels wide, {source.bands} bands, --tile {tiling.tile}), more than "
-            f"{LARGEST_STRIP_BYTES / 2**20:.0f}; take a smaller --tile, or a part of the raster"
-        )
-    return plan
 
 
 def padded_side(length: int, stride: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eo_contrast.inference.overlap import ahead, behind
 from eo_contrast.inference.plan import Plan, TileModel
+from eo_contrast.inference.settle import settled
 from eo_contrast.inference.stream import Fill, OpenSource, Tally, infer, read_rows
 from eo_contrast.raster.pieces import BLOCK, in_pieces, piece_rows, write_piece
 from eo_contrast.raster.reader import Pixels
@@ -42,7 +43,7 @@ class Work:
     @property
     def masked(self) -> bool:
         """Whether the result needs a mask."""
-        return self.plan.may_be_invalid
+        return self.plan.masked
 
     def windows_for(self, pieces: Sequence[int]) -> int:
         """Windows that making these pieces takes."""
@@ -79,16 +80,18 @@ class Work:
         part = self._planned(first, past)
         rows = self.plan.rows_for(*part)
         with closing(ahead(read_rows(self.open_source, rows, tally))) as read:
-            made = infer(
+            inferred = infer(
                 read,
                 self.model,
                 self.plan,
                 part=part,
                 fill=self.fill,
+                settle=None if self.resampled_back else self.plan.settle,
                 tally=tally,
                 advance=advance,
             )
-            yield from self._on_own_grid(made, first, past)
+            with closing(inferred) as made:
+                yield from self._on_own_grid(made, first, past)
 
     def _on_own_grid(self, strips: Iterable[Pixels], first: int, past: int) -> Iterator[Pixels]:
         if not self.resampled_back:
@@ -100,11 +103,14 @@ class Work:
         with self.open_source() as source:
             # The model's grid holds holes but coarsely: the raster's own grid has them as they are.
             own_valid = None
-            if self.masked and isinstance(source, ResampledSource):
+            if self.plan.may_be_invalid and isinstance(source, ResampledSource):
                 own_valid = source.own_valid
-            yield from resample_strips(
+            laid_back = resample_strips(
                 strips, rows, columns, dtype=self.plan.dtype_out, part=part, own_valid=own_valid
             )
+            for strip in laid_back:
+                settle = self.plan.settle
+                yield strip if settle is None else settled(strip, settle)
 
     def _planned(self, first: int, past: int) -> tuple[int, int]:
         """Rows of the plan's grid that pieces ``first .. past`` are made of."""

@@ -100,6 +100,14 @@ def load_land_cover(path: Path | str) -> tuple[LandCoverNet, LandCoverCard]:
     return net.eval(), card
 
 
+def pixel_logits(net: PixelClassifier, images: Images, side: int) -> Tensor:
+    """Logits (N, classes, side, side): of places that were enlarged, at their own size again."""
+    logits: Tensor = net(images)
+    if logits.shape[-1] == side:
+        return logits
+    return F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+
+
 def _place_head(card: LandCoverCard, width: int) -> nn.Sequential:
     classes = len(card.classes)
     if card.mode == "full":

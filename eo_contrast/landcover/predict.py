@@ -9,7 +9,6 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from eo_contrast.evaluate.calibration import Reliability, reliability
 from eo_contrast.evaluate.intervals import PlaceConfusions
@@ -28,6 +27,7 @@ from eo_contrast.landcover.batches import (
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.labels import Split
 from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, PlaceClassifier
+from eo_contrast.landcover.nets import pixel_logits as pixel_logits
 from eo_contrast.landcover.predictions import PixelPredictions, PlacePredictions, Predictions
 from eo_contrast.training.gather import gathered
 
@@ -81,14 +81,6 @@ def split_features(
     """Frozen features (N, D) of a split's places, float32 on the device, in its order."""
     net.eval()
     return _by_place(net.features, material, split, fabric).to(fabric.device)
-
-
-def pixel_logits(net: PixelClassifier, images: Images, side: int) -> Tensor:
-    """Logits (N, classes, side, side): of places that were enlarged, at their own size again."""
-    logits: Tensor = net(images)
-    if logits.shape[-1] == side:
-        return logits
-    return F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
 
 
 def _of_places(

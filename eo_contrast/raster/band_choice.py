@@ -11,7 +11,12 @@ from eo_contrast.raster.meta import RasterMeta
 
 
 def choose_bands(
-    meta: RasterMeta, wanted: Sequence[str], *, name: str, alpha: int | None
+    meta: RasterMeta,
+    wanted: Sequence[str],
+    *,
+    name: str,
+    alpha: int | None,
+    way_out: str | None = None,
 ) -> tuple[int, ...]:
     """1-based indexes of the bands that carry the wanted names, in their order.
 
@@ -23,6 +28,7 @@ def choose_bands(
         wanted: what the model's card names, as ``["red", "green", "blue"]``.
         name: the raster's, for the message.
         alpha: index of the band that is transparency.
+        way_out: what to do where a band is missing; None: ``--bands``.
 
     Raises: InputError: a wanted band is missing; lists what there is, and the way out.
     """
@@ -36,9 +42,14 @@ def choose_bands(
     found = " ".join(_label(meta, index) for index in image)
     raise InputError(
         f"{name}: no band says that it is '{missing}'; the model needs {' '.join(wanted)}, the "
-        f"raster has {len(image)} band{'s' * (len(image) != 1)}: {found}. Name them in the model's "
-        f"order, as --bands {','.join(str(1 + k) for k in range(len(wanted)))}"
+        f"raster has {len(image)} band{'s' * (len(image) != 1)}: {found}. "
+        f"{way_out or _by_option(len(wanted))}"
     )
+
+
+def _by_option(count: int) -> str:
+    numbers = ",".join(str(1 + k) for k in range(count))
+    return f"Name them in the model's order, as --bands {numbers}"
 
 
 def parse_bands(text: str, meta: RasterMeta, *, count: int | None, name: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from eo_contrast.errors import InputError
+from eo_contrast.raster.class_map import told_classes
 from eo_contrast.raster.reader import MOST_BANDS, unplaced_silently
 
 NAMELESS = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette}
@@ -31,7 +32,8 @@ def describe_raster(name: str) -> dict[str, Any]:
         ``mask`` (none, nodata, alpha, per-dataset or per-band); ``bands`` (names);
         ``overviews`` (factors of reduction); ``cog`` (the file declares the cloud-optimised
         layout); ``gcps`` (how many), ``rpcs``, ``tile`` (height and width of a block),
-        ``compression``.
+        ``compression``; of a map of classes also ``classes`` (names, by number) and, where it
+        tells them, the ``model`` and the ``source`` it was made of.
 
     Raises:
         InputError: not a raster that GDAL opens, or one with absurdly many bands.
@@ -68,6 +70,7 @@ def _facts(name: str, dataset: Any) -> dict[str, Any]:
         "rpcs": dataset.rpcs is not None,
         "tile": list(dataset.block_shapes[0]) if dataset.count else None,
         "compression": structure.get("COMPRESSION"),
+        **(told_classes(dataset.tags()) if dataset.count == 1 else {}),
     }
 
 

@@ -1,14 +1,15 @@
-"""The class of each pixel of a map picture, specks and fringes cleaned away."""
+"""The class of each pixel of a map, specks and fringes cleaned away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eo_contrast.raster.reader import RasterSource
+from eo_contrast.raster.reader import Pixels, RasterSource
 
 Classes = NDArray[np.uint8]
 READ_ROWS = 256
@@ -26,19 +27,59 @@ class Chunk(NamedTuple):
     right: int
 
 
-class ClassReader:
-    """Cleaned classes of any chunk, the same for a pixel whatever the chunk."""
+class NearestColours:
+    """The class whose palette colour is nearest in CIELAB to a pixel of a picture.
 
-    def __init__(
-        self, source: RasterSource, colours: Sequence[Sequence[Sequence[int]]], sieve_px: int
-    ) -> None:
-        self._source = source
-        self._sieve_px = sieve_px
+    Args:
+        colours: RGB colours of each class.
+    """
+
+    def __init__(self, colours: Sequence[Sequence[Sequence[int]]]) -> None:
         self._lab = _cielab(np.array([colour for each in colours for colour in each], np.uint8))
         sizes = [len(each) for each in colours]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
         # Colours are met again and again, so each is looked for once: exact, and 16 MB.
         self._class_of = np.full(2**24, UNSEEN, np.uint8)
+
+    def __call__(self, pixels: Pixels) -> Classes:
+        """Classes of red, green and blue (3, rows, columns), ``NO_CLASS`` where not valid."""
+        red, green, blue = pixels.values.astype(np.int32)
+        packed = red << 16 | green << 8 | blue
+        new = np.unique(packed[self._class_of[packed] == UNSEEN])
+        for start in range(0, len(new), 1 << 16):
+            part = new[start : start + (1 << 16)]
+            rgb = np.stack([part >> 16, part >> 8 & 255, part & 255], axis=1).astype(np.uint8)
+            squared = ((_cielab(rgb)[:, None] - self._lab) ** 2).sum(axis=2)
+            self._class_of[part] = self._owner[squared.argmin(axis=1)]
+        return np.where(pixels.valid, self._class_of[packed], np.uint8(NO_CLASS))
+
+
+@dataclass(frozen=True)
+class OwnNumbers:
+    """The classes of a map whose values are their numbers, from 0 to ``count`` - 1."""
+
+    count: int
+
+    def __call__(self, pixels: Pixels) -> Classes:
+        """Classes of (1, rows, columns), ``NO_CLASS`` where not valid or no class."""
+        numbers = pixels.values[0]
+        known = pixels.valid & (numbers < self.count)
+        return np.where(known, numbers, np.uint8(NO_CLASS))
+
+
+class ClassReader:
+    """Cleaned classes of any chunk, the same for a pixel whatever the chunk.
+
+    Args:
+        classify: the classes of a part of the source, pixel by pixel.
+    """
+
+    def __init__(
+        self, source: RasterSource, classify: Callable[[Pixels], Classes], sieve_px: int
+    ) -> None:
+        self._source = source
+        self._classify = classify
+        self._sieve_px = sieve_px
 
     def read(self, chunk: Chunk) -> Classes:
         """Classes of a chunk and one pixel around it, ``NO_CLASS`` beyond the raster."""
@@ -71,16 +112,7 @@ class ClassReader:
         )
 
     def _snapped(self, top: int, bottom: int, seen: Chunk) -> Classes:
-        pixels = self._source.read(top, bottom, seen.left, seen.right)
-        red, green, blue = pixels.values.astype(np.int32)
-        packed = red << 16 | green << 8 | blue
-        new = np.unique(packed[self._class_of[packed] == UNSEEN])
-        for start in range(0, len(new), 1 << 16):
-            part = new[start : start + (1 << 16)]
-            rgb = np.stack([part >> 16, part >> 8 & 255, part & 255], axis=1).astype(np.uint8)
-            squared = ((_cielab(rgb)[:, None] - self._lab) ** 2).sum(axis=2)
-            self._class_of[part] = self._owner[squared.argmin(axis=1)]
-        return np.where(pixels.valid, self._class_of[packed], np.uint8(NO_CLASS))
+        return self._classify(self._source.read(top, bottom, seen.left, seen.right))
 
 
 def _cielab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:

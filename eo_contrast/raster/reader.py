@@ -153,17 +153,20 @@ class RasterSource:
 
 
 @contextmanager
-def open_raster(path: Location) -> Iterator[tuple[Any, RasterMeta]]:
+def open_raster(
+    path: Location, *, cache_bytes: int = BLOCK_CACHE_BYTES
+) -> Iterator[tuple[Any, RasterMeta]]:
     """An open dataset and its metadata; refuses what can never be translated.
 
     Args:
         path: a file, or a ``/vsi`` path, as :func:`~eo_contrast.raster.location.located` gives.
+        cache_bytes: of memory for decoded blocks, of all open rasters together.
 
     Raises:
         InputError: no such file, not a raster, only subdatasets, complex samples, or a
             size that its blocks make unreadable in bounded memory.
     """
-    options: dict[str, Any] = {"GDAL_CACHEMAX": BLOCK_CACHE_BYTES, "GDAL_TIFF_INTERNAL_MASK": True}
+    options: dict[str, Any] = {"GDAL_CACHEMAX": cache_bytes, "GDAL_TIFF_INTERNAL_MASK": True}
     if not isinstance(path, Path):
         options |= REMOTE_OPTIONS
     elif not path.exists():
@@ -249,6 +252,14 @@ def differs_from(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     return held
 
 
+def block_row_bytes(dataset: Any, bands: int) -> int:
+    """Memory of one row of the blocks of so many bands; of interleaved pixels of all of them."""
+    height, width = dataset.block_shapes[0]
+    across = -(-dataset.width // width) * width
+    together = dataset.count if dataset.profile.get("interleave") == "pixel" else bands
+    return int(height * across * together * np.dtype(dataset.dtypes[0]).itemsize)
+
+
 def _refuse_unfit(path: Location, dataset: Any) -> None:
     if dataset.count == 0:
         names = ", ".join(dataset.subdatasets[:4]) or "none"
@@ -260,9 +271,7 @@ def _refuse_unfit(path: Location, dataset: Any) -> None:
             f"{path}: complex samples ({dataset.dtypes[0]}); convert to amplitude or dB first"
         )
     height, width = dataset.block_shapes[0]
-    across = -(-dataset.width // width) * width
-    together = dataset.count if dataset.profile.get("interleave") == "pixel" else 1
-    block_row = height * across * together * np.dtype(dataset.dtypes[0]).itemsize
+    block_row = block_row_bytes(dataset, 1)
     if block_row > LARGEST_BLOCK_ROW_BYTES:
         raise InputError(
             f"{path}: one row of its blocks ({width} x {height} pixels each) takes "

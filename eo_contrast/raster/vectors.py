@@ -22,8 +22,9 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as transform_points
 
 from eo_contrast.errors import InputError, disk_errors_named
+from eo_contrast.raster.class_map import is_class_map
 from eo_contrast.raster.ground_size import ECCENTRICITY_SQUARED, EQUATOR_RADIUS_M
-from eo_contrast.raster.map_classes import UNSEEN, Chunk, ClassReader
+from eo_contrast.raster.map_classes import UNSEEN, Chunk, ClassReader, NearestColours, OwnNumbers
 from eo_contrast.raster.meta import (
     RasterMeta,
     ground_pixel_size_m,
@@ -60,8 +61,9 @@ def write_polygons(
 ) -> int:
     """Write a map's polygons: columns ``class``, ``area_m2``, ``colour`` (the class's first, hex).
 
-    A pixel has the class of the palette colour nearest in CIELAB (exactly, ΔE 1976; of
-    equals the first listed); masked pixels have none. Polygons are sorted by class, in the
+    Of a picture a pixel has the class of the palette colour nearest in CIELAB (exactly, ΔE 1976;
+    of equals the first listed); of a map of class numbers that of its number. Invalid pixels have
+    none. Polygons are sorted by class, in the
     palette's order, then by first vertex; together they are a valid coverage. They are in
     the raster's CRS, for GeoJSON in longitude and latitude; without a transform in pixels.
     ``area_m2`` is measured on the ellipsoid, null where the raster has no place on it.
@@ -71,7 +73,7 @@ def write_polygons(
 
     Args:
         out: its suffix tells the format; see :func:`refuse_unwritable`. Replaced if there.
-        colours: RGB colours of each class.
+        colours: RGB colours of each class; of class numbers in their order from 0.
         simplify_px: as of ``shapely.coverage_simplify``; 0 keeps the edges of the pixels.
         sieve_px: parts of fewer pixels, and lines one pixel wide, go to their neighbours,
             up to ``FILL_ROUNDS`` pixels deep; below 2 nothing does. At most ``chunk_px``.
@@ -80,7 +82,8 @@ def write_polygons(
 
     Returns: the number of polygons.
     Raises:
-        InputError: no map in red, green and blue, or a format that cannot hold its polygons.
+        InputError: neither a map in red, green and blue nor one of class numbers, or a format
+            that cannot hold its polygons.
         WorldError: the disk is full or failing.
         ValueError: an argument is out of its range.
     """
@@ -94,8 +97,7 @@ def write_polygons(
         with open_raster(raster) as (dataset, meta):
             _refuse_no_map(raster, meta)
             target = _target(raster, out, layer, meta)
-            source = RasterSource(dataset, meta, (1, 2, 3))
-            reader = ClassReader(source, list(colours.values()), sieve_px)
+            reader = _reader(dataset, meta, colours, sieve_px)
             joiner = Joiner(meta.height, meta.width)
             for done, chunk in enumerate(_chunks(meta, chunk_px), start=1):
                 pieces = chunk_polygons(reader.read(chunk), chunk, simplify_px)
@@ -117,17 +119,27 @@ def polygon_steps(meta: RasterMeta, chunk_px: int = CHUNK_PX) -> int:
 def refuse_no_polygons(raster: Path, out: Path, meta: RasterMeta) -> None:
     """Refuse what :func:`write_polygons` cannot make polygons of, from its metadata alone.
 
-    Raises: InputError: no map in red, green and blue, or ``out`` needs a place on the Earth.
+    Raises: InputError: neither a map in red, green and blue nor one of class numbers, or ``out``
+        needs a place on the Earth.
     """
     _refuse_no_map(raster, meta)
     _target(raster, out, "", meta)
 
 
+def _reader(dataset: Any, meta: RasterMeta, colours: Colours, sieve_px: int) -> ClassReader:
+    if is_class_map(meta):
+        return ClassReader(RasterSource(dataset, meta, (1,)), OwnNumbers(len(colours)), sieve_px)
+    nearest = NearestColours(list(colours.values()))
+    return ClassReader(RasterSource(dataset, meta, (1, 2, 3)), nearest, sieve_px)
+
+
 def _refuse_no_map(raster: Path, meta: RasterMeta) -> None:
+    if is_class_map(meta):
+        return
     if meta.count not in (3, 4) or set(meta.dtypes[:3]) != {"uint8"}:
         raise InputError(
             f"{raster}: has {meta.count} band(s) of {meta.dtypes[0]}; polygons are made from "
-            "a map in red, green and blue of uint8"
+            "a map in red, green and blue of uint8, or of class numbers with a colour table"
         )
 
 

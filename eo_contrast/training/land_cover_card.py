@@ -36,6 +36,11 @@ class LandCoverCard(Config):
     encoder: EncoderCard
     sensors: tuple[str, ...] = Field(min_length=1, description="of the encoder's, that it sees")
     size: int = Field(ge=1, description="side in pixels of what it sees at a time")
+    seen: int | None = Field(
+        None,
+        ge=1,
+        description="side in pixels of the ground that is enlarged to size; None: size itself",
+    )
     ground_resolution_m: float | None = Field(
         None, gt=0, description="metres a pixel of what it learnt from; None: not known"
     )

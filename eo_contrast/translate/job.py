@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from rasterio import Affine
-from rasterio.crs import CRS
-from safetensors.torch import load_file
-
-import eo_contrast
 from eo_contrast.errors import InputError
+from eo_contrast.inference.grid import model_grid
+from eo_contrast.inference.job import Job, area_of, provenance, tagged
 from eo_contrast.inference.plan import Plan, plan_inference
+from eo_contrast.inference.scaling import in_words, parse_scaling, units_for
 from eo_contrast.inference.statistics import sample_pixels
-from eo_contrast.inference.stream import Fill, means_of
-from eo_contrast.inference.work import Work
-from eo_contrast.nets.inference import Precision
+from eo_contrast.inference.stream import means_of
+from eo_contrast.inference.view import Opener, View
 from eo_contrast.raster.band_choice import choose_bands, parse_bands
 from eo_contrast.raster.crop import Region, cropped
 from eo_contrast.raster.location import Location, file_name
@@ -26,20 +22,13 @@ from eo_contrast.raster.meta import (
     as_picture,
     chosen_bands,
     common_nodata,
-    ground_pixel_size_m,
     nodata_differs,
     on_grid,
 )
 from eo_contrast.raster.reader import alpha_band
-from eo_contrast.raster.tile_names import tile_of_file, tile_transform
 from eo_contrast.raster.windows import default_overlap
 from eo_contrast.training.card import Card
-from eo_contrast.translate.scaling import in_words, parse_scaling, units_for
-from eo_contrast.translate.tile_models import Model, load_tile_model
-from eo_contrast.translate.view import Opener, View
-
-RESOLUTION_TOLERANCE = 0.1
-WEB_MERCATOR = 3857
+from eo_contrast.translate.tile_models import Model
 
 
 @dataclass(frozen=True)
@@ -67,59 +56,6 @@ class TranslateOptions:
     grid: Literal["source", "model"] = "source"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One raster's translation, decided.
-
-    Attributes:
-        opener: opens the raster as the model sees it.
-        meta: of the result.
-        fill: what stands for invalid pixels, one number a band; None: there are none.
-        remarks: what the user should know of the choices made.
-    """
-
-    opener: Opener
-    plan: Plan
-    meta: RasterMeta
-    fill: Fill
-    remarks: tuple[str, ...]
-
-    def work(self, model: Model) -> Work:
-        """The work itself, with a model that is prepared for the scene."""
-        return Work(
-            open_source=self.opener,
-            model=model.tiles,
-            plan=self.plan,
-            height=self.meta.height,
-            width=self.meta.width,
-            fill=self.fill,
-        )
-
-    def anywhere(self) -> Job:
-        """The same for a process that works in another folder."""
-        place = self.opener.location
-        if not isinstance(place, Path):
-            return self
-        return replace(self, opener=replace(self.opener, location=place.resolve()))
-
-
-@dataclass(frozen=True)
-class Order:
-    """A job that another process does: it loads the model by itself. Equal by ``key``."""
-
-    key: str
-    job: Job = field(compare=False)
-    model: str = field(compare=False)
-    device: str = field(compare=False)
-    precision: Precision = field(compare=False)
-    statistics: Path | None = field(compare=False)
-
-    def __call__(self) -> Work:
-        model = load_tile_model(self.model, torch.device(self.device), self.precision)
-        model.tiles.prepare(load_file(self.statistics) if self.statistics else None)
-        return self.job.work(model)
-
-
 def prepare_job(
     dataset: Any,
     meta: RasterMeta,
@@ -138,44 +74,20 @@ def prepare_job(
     Raises: InputError: bands, values, area or tiles that do not fit.
     """
     name = str(path)
-    area = _area(options.aoi, meta, name)
+    area = area_of(options.aoi, meta, name)
     decide = _decide_copy if model.card is None else _decide_picture
     view, meta_out, remarks = decide(dataset, meta, model, options, area, name)
     source = view.over(dataset, meta)
     plan = plan_inference(source, model.tiles, tile=options.tile, overlap=options.overlap)
-    provenance = _provenance(model, options, view, called or file_name(path))
+    tags = _provenance(model, options, view, called or file_name(path))
     holes = plan.may_be_invalid and plan.joining == "blend"
-    own_tags = {**meta_out.tags.get("", {}), **provenance}
     return Job(
         opener=Opener(path, view),
         plan=plan,
-        meta=replace(meta_out, tags={**meta_out.tags, "": own_tags}),
+        meta=tagged(meta_out, tags),
         fill=means_of(sample_pixels(source)) if holes else None,
         remarks=(*remarks, *_seam_remarks(plan, model.tiles.halo)),
     )
-
-
-def placed_by_name(meta: RasterMeta, source: Location) -> tuple[RasterMeta, tuple[str, ...]]:
-    """A raster without any position whose file is named as a web-map tile lies where it says.
-
-    Returns: the metadata, and what to tell of it.
-    """
-    tile = tile_of_file(source.as_posix() if isinstance(source, Path) else file_name(source))
-    unplaced = meta.crs is None and meta.transform is None and not meta.gcps and not meta.rpcs
-    if tile is None or not unplaced:
-        return meta, ()
-    transform = Affine(*tile_transform(tile, meta.width, meta.height))
-    placed = replace(meta, crs=CRS.from_epsg(WEB_MERCATOR), transform=transform)
-    return placed, (f"placed as web-map tile {tile.z}/{tile.x}/{tile.y} by its name",)
-
-
-def _area(path: Path | None, meta: RasterMeta, name: str) -> Region | None:
-    if path is None:
-        return None
-    # The library of vector files takes its time to load; few runs need it.
-    from eo_contrast.raster.area import load_area
-
-    return load_area(path, meta, name=name)
 
 
 def _decide_copy(
@@ -220,7 +132,10 @@ def _decide_picture(
     assert model.card is not None
     indexes = _indexes(dataset, meta, model.card, options.bands, name)
     part = meta if area is None else cropped(meta, area)
-    size, remarks = _model_grid(part, model.card, options.grid)
+    back, card = options.grid == "source", model.card
+    size, remarks = model_grid(
+        part, card.ground_resolution_m, back=back, verb="translated", zoom=card.zoom
+    )
     view = View(indexes, physical=True, area=area, grid=size)
     scaling, of_card = parse_scaling(options.scaling), model.card.scaling
     full = replace(view, grid=None).over(dataset, meta)
@@ -240,44 +155,6 @@ def _indexes(
     return choose_bands(meta, card.bands_in, name=name, alpha=alpha_band(meta, dataset))
 
 
-def _model_grid(
-    meta: RasterMeta, card: Card, grid: str
-) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """Height and width at the model's ground resolution (None: as it is), and what to tell."""
-    wanted, size = card.ground_resolution_m, ground_pixel_size_m(meta)
-    if wanted is None or size is None:
-        return _grid_by_zoom(meta, card)
-    if all(abs(side / wanted - 1) <= RESOLUTION_TOLERANCE for side in size):
-        return None, ()
-    height, width = (
-        max(1, round(count * side / wanted))
-        for count, side in zip((meta.height, meta.width), size, strict=True)
-    )
-    back = ", then resampled back" if grid == "source" else ""
-    remark = (
-        f"pixels of {size[0]:.3g} x {size[1]:.3g} m are translated at the model's {wanted:.3g} m "
-        f"({meta.width} x {meta.height} -> {width} x {height} pixels){back}"
-    )
-    return (height, width), (remark,)
-
-
-def _grid_by_zoom(meta: RasterMeta, card: Card) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """Without metres to go by, the raster is taken to be like the files of the training."""
-    whose = "the model"
-    if card.ground_resolution_m is not None:
-        whose = "the raster (no CRS that says it)"
-    unknown = f"the ground resolution of {whose} is not known"
-    if card.zoom == 1.0:
-        told = card.ground_resolution_m is not None
-        return None, (f"{unknown}; translated pixel for pixel",) if told else ()
-    height, width = (max(1, round(side * card.zoom)) for side in (meta.height, meta.width))
-    remark = (
-        f"{unknown}; translated at {card.zoom:.3g} of its size ({width} x {height} pixels), as "
-        "the training tiles were"
-    )
-    return (height, width), (remark,)
-
-
 def _seam_remarks(plan: Plan, halo: int) -> tuple[str, ...]:
     lacking = plan.lacking_margin(halo)
     if not lacking:
@@ -290,9 +167,7 @@ def _seam_remarks(plan: Plan, halo: int) -> tuple[str, ...]:
 
 
 def _provenance(model: Model, options: TranslateOptions, view: View, name: str) -> dict[str, str]:
-    tags = {"software": f"eo-contrast {eo_contrast.__version__}", "source": name}
-    if model.sha256 is not None:
-        tags |= {"model": model.name, "model_sha256": model.sha256, "norm": options.norm}
+    more: dict[str, str] = {} if model.sha256 is None else {"norm": options.norm}
     if view.units is not None and model.card is not None:
-        tags["scaling"] = in_words(view.units, model.card.scaling)
-    return {f"EO_CONTRAST_{key.upper()}": value for key, value in tags.items()}
+        more["scaling"] = in_words(view.units, model.card.scaling)
+    return provenance(model, name, **more)

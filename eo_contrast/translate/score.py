@@ -17,7 +17,7 @@ from eo_contrast.errors import InputError
 from eo_contrast.evaluate.folders import palette_for, plain_maps
 from eo_contrast.evaluate.map_agreement import Palette, commonest_colour
 from eo_contrast.evaluate.paired import score_pairs
-from eo_contrast.translate.job import RESOLUTION_TOLERANCE
+from eo_contrast.inference.grid import RESOLUTION_TOLERANCE
 from eo_contrast.translate.tile_models import Model
 
 RGB = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from eo_contrast.inference.plan import TileModel
+from eo_contrast.inference.models import LoadedModel
 from eo_contrast.nets.generator import TOTAL_STRIDE, ResnetGenerator, receptive_radius
 from eo_contrast.nets.inference import Precision, Translate, fast_generator, resolved
 from eo_contrast.nets.norms import collect_statistics
@@ -91,24 +91,15 @@ class GeneratorTiles:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model ready to run.
+class Model(LoadedModel):
+    """A translator ready to run.
 
     Attributes:
-        name: of its file, for people.
-        given: what the user named, made absolute: another process loads it by this.
-        device: where it runs.
-        precision: of the networks, fp32 or bf16.
-        card, sha256: of the weights file; None for identity.
+        card: of the weights file; None for identity.
     """
 
-    name: str
-    tiles: TileModel
     given: str = IDENTITY
-    device: str = "cpu"
-    precision: Precision = "fp32"
     card: Card | None = None
-    sha256: str | None = None
 
 
 def load_tile_model(name: str, device: torch.device, precision: Precision = "auto") -> Model:

@@ -69,8 +69,8 @@ def test_an_interruption_is_not_a_failure_of_one_raster_but_the_end(tmp_path):
     ("error", "says"),
     [
         (InputError("b.tif: check the file"), "b.tif: check the file"),
-        (ValueError("length -3"), "internal fault (ValueError: length -3); translate it alone"),
-        (MemoryError(), "internal fault (MemoryError); translate it alone"),
+        (ValueError("length -3"), "internal fault (ValueError: length -3); run it alone"),
+        (MemoryError(), "internal fault (MemoryError); run it alone"),
     ],
 )
 def test_any_failure_of_one_raster_is_told_and_the_others_are_done(tmp_path, error, says):

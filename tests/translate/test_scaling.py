@@ -19,11 +19,11 @@ from raster_factory import UTM_10M, random_values, write_raster
 from tiny_run import small_model
 
 from eo_contrast.errors import InputError
+from eo_contrast.inference.scaling import Scaling, parse_scaling, percentiles_of
 from eo_contrast.raster.reader import Pixels, open_raster
 from eo_contrast.training.card import InputScaling
 from eo_contrast.translate.apply import Runner, translate_raster
 from eo_contrast.translate.job import TranslateOptions, prepare_job
-from eo_contrast.translate.scaling import Scaling, parse_scaling, percentiles_of
 from eo_contrast.translate.tile_models import Model, load_tile_model
 
 L1C_NAME = "S2A_MSIL1C_20230101T105441_N0509_R051_T31TDH_20230101T124911.tif"

@@ -1,4 +1,4 @@
-"""What decides the bytes of a translation: a run goes on only with what says the same."""
+"""What decides the bytes of a result: a run goes on only with what says the same."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ import rasterio
 import torch
 
 import eo_contrast
+from eo_contrast.inference.finish import Finish
+from eo_contrast.inference.job import Job, Method
 from eo_contrast.raster.area_digest import area_digest
 from eo_contrast.raster.location import Location, web_version
 from eo_contrast.raster.reader import open_raster
-from eo_contrast.translate.finish import Finish
-from eo_contrast.translate.job import Job, TranslateOptions
-from eo_contrast.translate.tile_models import Model
 
 
-def key_of(
-    source: Location, model: Model, options: TranslateOptions, finish: Finish, job: Job
-) -> dict[str, Any]:
+def key_of(source: Location, method: Method, finish: Finish, job: Job) -> dict[str, Any]:
     """Everything that decides the bytes of the result."""
+    model, companions = method.model, job.opener.companions
+    beside = {"rasters beside": [_identity(each.location) for each in companions]}
     return {
         "source": _identity(source),
+        **(beside if companions else {}),
         "model": model.sha256 or model.name,
         **{
             f"--{name}": None if value is None else str(value)
-            for name, value in asdict(options).items()
+            for name, value in method.options.items()
         },
         **{f"--{name}": value for name, value in asdict(finish).items()},
-        "content of --aoi": area_digest(options.aoi) if options.aoi else None,
+        "content of --aoi": area_digest(method.aoi) if method.aoi else None,
         "what fills holes": job.fill,
-        "units of the bands": [astuple(unit) for unit in job.opener.view.units or ()],
+        "units of the bands": [
+            astuple(unit)
+            for units in (job.opener.view.units, *(each.units for each in companions))
+            for unit in units or ()
+        ],
         "tile and overlap": [job.plan.tiling.tile, job.plan.tiling.overlap],
         "device": torch.device(model.device).type,
         "--precision": model.precision,

@@ -6,7 +6,6 @@ the cuts as surely as a norm over the tile does.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,13 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eo_contrast.bands import REFLECTANCE_SCALE, baseline_of, offset_of
 from eo_contrast.errors import InputError
+from eo_contrast.inference.product_units import level_of, reflectance_units
 from eo_contrast.inference.statistics import sample_pixels
+from eo_contrast.inference.view import Unit
 from eo_contrast.raster.meta import RasterMeta
 from eo_contrast.raster.reader import Source
 from eo_contrast.training.card import InputScaling
-from eo_contrast.translate.view import Unit
 
 Kind = Literal["card", "dtype", "product", "percentiles", "range"]
 
@@ -35,11 +34,6 @@ LARGEST_REFLECTANCE = 2.0
 # floats that reach no further than one in so many, and, where a card's values are not negative as
 # decibels are, integer types that cannot reach an eighth.
 FAR = 64
-
-_LEVEL_IN_NAME = re.compile(r"S2[A-D]_MSI(L1C|L2A)_", re.IGNORECASE)
-_LEVEL_IN_TAG = re.compile(r"S2MSI(1C|2A)", re.IGNORECASE)
-_OFFSET_TAGS = ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET")
-_QUANTIFICATION_TAGS = ("BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
 
 
 @dataclass(frozen=True)
@@ -109,21 +103,18 @@ def units_for(
 
     Raises: InputError: the raster's type, product or values do not fit the scaling.
     """
-    own = [Unit(meta.scales[k - 1], meta.offsets[k - 1], meta.nodata[k - 1]) for k in indexes]
+    own = own_units(meta, indexes)
+    ranges = [(card.minimum, card.maximum)] * len(own)
     match scaling.kind:
         case "card":
             _refuse_other_units(card, meta, indexes, source, name)
             return tuple(own)
-        case "dtype":
-            tops = [_largest(meta.dtypes[index - 1], index, name) for index in indexes]
-            raw = [replace(unit, scale=1.0, offset=0.0) for unit in own]
-            return _onto(card, raw, [(0.0, top) for top in tops])
         case "product":
             return _product_units(card, meta, indexes, own, name)
-        case "percentiles":
-            return _onto(card, own, percentiles_of(_valid_sample(source, name), scaling))
-        case "range":
-            return _onto(card, own, [(scaling.low, scaling.high)] * len(own))
+        case _:
+            ends = ends_of(scaling, meta, indexes, source, name)
+            stored = without_scale(own) if scaling.kind == "dtype" else own
+            return stretched(stored, ends, ranges)
 
 
 def in_words(units: Sequence[Unit], card: InputScaling) -> str:
@@ -164,16 +155,49 @@ def _valid_sample(source: Source, name: str) -> list[NDArray[np.generic]]:
     return sample
 
 
-def _onto(
-    card: InputScaling, units: Sequence[Unit], ends: Sequence[tuple[float, float]]
+def stretched(
+    units: Sequence[Unit],
+    ends: Sequence[tuple[float, float]],
+    ranges: Sequence[tuple[float, float]],
 ) -> tuple[Unit, ...]:
-    """Units in which each band's ends (in its own unit) are the card's."""
-    stretched = []
-    for unit, (low, high) in zip(units, ends, strict=True):
-        gain = (card.maximum - card.minimum) / (high - low) if high > low else 0.0
-        offset = card.minimum + (unit.offset - low) * gain
-        stretched.append(replace(unit, scale=unit.scale * gain, offset=offset))
-    return tuple(stretched)
+    """Units in which each band's ends (in its own unit) are the two numbers of its range."""
+    made = []
+    for unit, (low, high), (lowest, highest) in zip(units, ends, ranges, strict=True):
+        gain = (highest - lowest) / (high - low) if high > low else 0.0
+        offset = lowest + (unit.offset - low) * gain
+        made.append(replace(unit, scale=unit.scale * gain, offset=offset))
+    return tuple(made)
+
+
+def ends_of(
+    scaling: Scaling, meta: RasterMeta, indexes: Sequence[int], source: Source, name: str
+) -> list[tuple[float, float]]:
+    """The two numbers of each band that ``dtype``, ``percentiles`` or ``range`` name.
+
+    Of ``dtype`` they are of what is stored, of the others of values by the raster's own scale.
+
+    Args: as of :func:`units_for`.
+    Raises: InputError: a type without a largest value, or no valid pixel to take percentiles of.
+    """
+    match scaling.kind:
+        case "dtype":
+            return [(0.0, _largest(meta.dtypes[index - 1], index, name)) for index in indexes]
+        case "percentiles":
+            return percentiles_of(_valid_sample(source, name), scaling)
+        case "range":
+            return [(scaling.low, scaling.high)] * len(indexes)
+        case _:
+            raise ValueError(f"{scaling.kind} names no numbers")
+
+
+def own_units(meta: RasterMeta, indexes: Sequence[int]) -> list[Unit]:
+    """What the raster itself says that its bands' numbers mean."""
+    return [Unit(meta.scales[k - 1], meta.offsets[k - 1], meta.nodata[k - 1]) for k in indexes]
+
+
+def without_scale(units: Sequence[Unit]) -> list[Unit]:
+    """The same for numbers as they are stored."""
+    return [replace(unit, scale=1.0, offset=0.0) for unit in units]
 
 
 def _largest(dtype: str, index: int, name: str) -> float:
@@ -192,44 +216,18 @@ def _product_units(
     own: Sequence[Unit],
     name: str,
 ) -> tuple[Unit, ...]:
-    tags = dict(meta.tags.get("", {}))
-    told = _LEVEL_IN_TAG.search(" ".join(tags.values())) or _LEVEL_IN_NAME.search(name)
-    if told is None:
+    level = level_of(meta, name)
+    if level is None:
         raise InputError(
             f"{name}: neither its name nor its tags say that it is a Sentinel-2 product; give "
             "--scaling LOW,HIGH, the values that are black and white"
         )
-    level = "s2-l1c" if "1C" in told[1].upper() else "s2-l2a"
-    baseline = _number(tags.get("PROCESSING_BASELINE")) or baseline_of(name)
-    units = [
-        _reflectance_unit(unit, tags | meta.band_tags[index - 1].get("", {}), offset_of(baseline))
-        for unit, index in zip(own, indexes, strict=True)
-    ]
+    units = reflectance_units(meta, indexes, own, name)
     if card.maximum <= LARGEST_REFLECTANCE:
         return tuple(units)
-    return _onto(card, units, [(0.0, BRIGHTEST_OF_TRUE_COLOUR[level])] * len(units))
-
-
-def _reflectance_unit(unit: Unit, tags: dict[str, str], offset: float) -> Unit:
-    """By the raster's scale and offset if it states them, else by its tags, else the product's."""
-    nodata = 0.0 if unit.nodata is None else unit.nodata
-    if (unit.scale, unit.offset) != (1.0, 0.0):
-        return replace(unit, nodata=nodata)
-    offset = _first_number(tags, _OFFSET_TAGS, offset)
-    scale = 1 / _first_number(tags, _QUANTIFICATION_TAGS, 1 / REFLECTANCE_SCALE)
-    return Unit(scale, offset * scale, nodata)
-
-
-def _first_number(tags: dict[str, str], names: Sequence[str], otherwise: float) -> float:
-    found = (_number(tags.get(name)) for name in names)
-    return next((number for number in found if number is not None), otherwise)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
+    brightest = BRIGHTEST_OF_TRUE_COLOUR[level]
+    ranges = [(card.minimum, card.maximum)] * len(units)
+    return stretched(units, [(0.0, brightest)] * len(units), ranges)
 
 
 def _refuse_other_units(
