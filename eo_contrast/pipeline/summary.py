@@ -17,6 +17,8 @@ from eo_contrast.files import whole_file
 from eo_contrast.landcover.benchmark import read_benchmark
 from eo_contrast.landcover.benchmark_config import BenchmarkConfig
 from eo_contrast.landcover.benchmark_table import HEADLINE, SPELT, markdown_table, summarised
+from eo_contrast.raster.class_map import class_names
+from eo_contrast.raster.reader import open_raster
 from eo_contrast.report import wording
 from eo_contrast.report.pictures import view_of
 from eo_contrast.report.score_table import Table, flat_scores
@@ -67,6 +69,7 @@ def summary_page(path: Path, contents: Contents) -> Path:
             title=contents.title,
             lead=contents.lead,
             panels=_panels(contents.rasters),
+            legends=_legends(contents.rasters),
             tables=_tables(contents.scores),
             benchmarks=[_benchmark(*each) for each in contents.benchmarks.items()],
             links=contents.links,
@@ -98,6 +101,21 @@ def _environment() -> Environment:
 
 def _panels(rasters: Mapping[str, Path]) -> list[Panel]:
     return overviews({heading: view_of(raster) for heading, raster in rasters.items()})
+
+
+def _legends(rasters: Mapping[str, Path]) -> dict[str, list[tuple[str, str]]]:
+    """By heading of a map of classes: each class's name and colour, as CSS has it."""
+    found = {}
+    for heading, raster in rasters.items():
+        with open_raster(raster) as (_, meta):
+            names = class_names(meta.tags.get("", {}))
+            if names and meta.colormap:
+                colours = [meta.colormap[number][:3] for number in range(len(names))]
+                found[heading] = [
+                    (name, "rgb({}, {}, {})".format(*colour))
+                    for name, colour in zip(names, colours, strict=True)
+                ]
+    return found
 
 
 def _tables(files: Mapping[str, Path]) -> list[Table]:

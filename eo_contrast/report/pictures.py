@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from eo_contrast.raster.reader import open_raster
 
 RGB = NDArray[np.uint8]
 PAPER = 255
+VISIBLE = ("B04", "B03", "B02")
+SENTINEL_2_COUNTS = (12, 13)
+"""Bands of whole Sentinel-2 images, which begin with B01 and of which no file names them."""
 CONTRAST_PERCENTILES = (2.0, 98.0)
 
 
@@ -107,7 +110,7 @@ def view_of(path: Location, *, side: int = 1024) -> RasterView:
     """
     with open_raster(path) as (dataset, meta):
         table = _colour_table(meta.colormap) if meta.count == 1 and meta.colormap else None
-        indexes = _shown_bands(meta.colorinterp, meta.count)
+        indexes = _shown_bands(meta.colorinterp, meta.count, meta.descriptions)
         if table is not None or all(meta.dtypes[index - 1] == "uint8" for index in indexes):
             low, high = (0.0,) * len(indexes), (255.0,) * len(indexes)
         else:
@@ -208,10 +211,16 @@ def _read(
     return values, (mask > 0) & np.isfinite(values).all(axis=0)
 
 
-def _shown_bands(colorinterp: tuple[ColorInterp, ...], count: int) -> tuple[int, ...]:
+def _shown_bands(
+    colorinterp: tuple[ColorInterp, ...], count: int, names: Sequence[str | None]
+) -> tuple[int, ...]:
     rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(colour in colorinterp for colour in rgb):
         return tuple(colorinterp.index(colour) + 1 for colour in rgb)
+    if all(name in names for name in VISIBLE):
+        return tuple(names.index(name) + 1 for name in VISIBLE)
+    if count in SENTINEL_2_COUNTS and not any(names):
+        return (4, 3, 2)
     return (1, 2, 3) if count >= 3 else (1,)
 
 
