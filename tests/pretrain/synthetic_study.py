@@ -1,8 +1,9 @@
 """Every method on the synthetic world, probed: docs/results/pretraining.md.
 
-``python tests/pretrain/synthetic_study.py FOLDER METHOD... [--seed N] [--epochs N]`` makes a world
+``python tests/pretrain/synthetic_study.py FOLDER METHOD... [--seed N] [--epochs N] [--lr RATE]
+[--precision bf16-mixed] [--without SPACE] [--name NAME]`` makes a world
 of radar, optics and land types there once, labels each place by the land type that covers most of
-it, trains each method into FOLDER/METHOD-SEED, and adds a line to FOLDER/probes.jsonl: loss at the
+it, trains each method into FOLDER/METHOD+NAME-SEED, and adds a line to FOLDER/probes.jsonl: loss at the
 start and at the end, accuracy of kNN and of a linear probe on places held out, of each sensor and
 of all.
 ``random`` in place of a method is an encoder of both sensors at its first step.
@@ -73,9 +74,15 @@ def covering_most(row: dict) -> str:
     return list(LandType)[int(counts[1:].argmax())].name.lower()
 
 
-def configured(method: str, seed: int, epochs: int) -> PretrainConfig:
-    """A shipped method at the study's size: its graph and augmentation, not its batch and rates."""
-    return small(
+def configured(
+    method: str, seed: int, epochs: int, lr: float, precision: str, without: tuple[str, ...]
+) -> PretrainConfig:
+    """A shipped method at the study's size: its graph and augmentation, not its batch and rates.
+
+    Args:
+        without: spaces that are left out.
+    """
+    config = small(
         "seco_s1s2" if method == "random" else method,
         width=256,
         memory={"queue": 512, "bank": 256, "prototypes": 64},
@@ -83,17 +90,22 @@ def configured(method: str, seed: int, epochs: int) -> PretrainConfig:
         data={"size": SIDE, "batch_size": 64},
         optimizer={
             "kind": "adamw",
-            "lr": 1e-12 if method == "random" else 1e-3,
+            "lr": 1e-12 if method == "random" else lr,
             "weight_decay": 0.0 if method == "random" else 1e-4,
             "decay_biases": False,
         },
         schedule={"epochs": epochs, "warmup": 2},
         watch={"every": max(epochs // 5, 1)},
+        precision=precision,
         log_every=5,
         save_every=100,
         # Masked tokens have a number that the encoder is built for.
         **({"encoder__size": SIDE} if method == "croma" else {}),
     )
+    values = config.model_dump(exclude_unset=True)
+    for name in without:
+        del values["graph"]["spaces"][name]
+    return PretrainConfig.model_validate(values)
 
 
 @click.command()
@@ -101,11 +113,24 @@ def configured(method: str, seed: int, epochs: int) -> PretrainConfig:
 @click.argument("methods", nargs=-1, required=True)
 @click.option("--seed", default=0)
 @click.option("--epochs", default=30)
-def main(folder: Path, methods: tuple[str, ...], seed: int, epochs: int) -> None:
+@click.option("--lr", default=1e-3)
+@click.option("--precision", default="32-true")
+@click.option("--without", multiple=True, help="A space that is left out.")
+@click.option("--name", default="", help="Added to the run's name.")
+def main(
+    folder: Path,
+    methods: tuple[str, ...],
+    seed: int,
+    epochs: int,
+    lr: float,
+    precision: str,
+    without: tuple[str, ...],
+    name: str,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pack = world(folder)
     for method in methods:
-        run = folder / f"{method}-{seed}"
+        run = folder / f"{method}{name}-{seed}"
         options = RunOptions(
             device="cpu",
             quiet=True,
@@ -113,7 +138,8 @@ def main(folder: Path, methods: tuple[str, ...], seed: int, epochs: int) -> None
             resume=(run / "last.ckpt").exists(),
             say=lambda text: click.echo(text, err=True),
         )
-        told = pretrain(configured(method, seed, epochs), pack, run, options)
+        config = configured(method, seed, epochs, lr, precision, without)
+        told = pretrain(config, pack, run, options)
         rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
         losses = [row["loss"] for row in rows if row["phase"] == "train"]
         line = {"run": run.name, "seconds": told["seconds"], "loss": [losses[0], losses[-1]]}
