@@ -40,6 +40,41 @@ class FinetuneData(Config):
     label_fraction: float = Field(
         1.0, gt=0, le=1, description="share of the training labels, of each class alike"
     )
+    drop_sensor: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="of several sensors: how likely training hides one of a place's, so that the "
+        "model can do without it",
+    )
+    test_without: tuple[str, ...] = Field(
+        (), description="sensors; the test is scored once more without each, beside with all"
+    )
+
+
+class LossConfig(Config):
+    """What training makes small: cross entropy or focal loss, and dice."""
+
+    cross_entropy: float = Field(1.0, ge=0, description="its weight")
+    focal: float = Field(
+        0.0,
+        ge=0,
+        description="gamma of the focal loss that cross entropy becomes; 2 is published; 0: none",
+    )
+    dice: float = Field(0.0, ge=0, description="weight of the dice loss; segmentation")
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None,
+        description="balanced: places or pixels over classes times the class's own; or a number "
+        "by name, 1 for others. In cross entropy and focal loss",
+    )
+
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> Self:
+        if not self.cross_entropy + self.dice:
+            raise ValueError("cross_entropy and dice are 0, so that nothing would be learnt")
+        if isinstance(self.class_weights, dict) and min(self.class_weights.values(), default=0) < 0:
+            raise ValueError("class_weights: a weight is below 0; give 0 or more")
+        return self
 
 
 class FinetuneOptimizer(Config):
@@ -56,6 +91,12 @@ class FinetuneSchedule(Config):
     epochs: int = Field(50, ge=1)
     warmup: float = Field(0.0, ge=0, description="epochs of a straight rise")
     kind: Literal["cosine", "constant"] = "cosine"
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="training ends when validation has not bettered for so many epochs; None: "
+        "at the last one",
+    )
 
     def factor_at(self, step: int, steps_per_epoch: int) -> float:
         """Factor on the rates during a step, counted from 0; above 0 and at most 1."""
@@ -75,7 +116,7 @@ class FinetuneConfig(Config):
     mode: Mode = Field(
         "full",
         description="linear: a linear layer on the encoder as it is; frozen: two layers, or for "
-        "segmentation a U-Net's decoder; full: everything is trained",
+        "segmentation head.decoder; full: everything is trained",
     )
     seed: int = Field(0, ge=0, description="of the head, the order and the share of labels")
     labels: LabelConfig = LabelConfig()
@@ -87,6 +128,7 @@ class FinetuneConfig(Config):
     augment: AugmentConfig = Field(
         AugmentConfig(), description="of training images; tint and dropout act band by band"
     )
+    loss: LossConfig = LossConfig()
     optimizer: FinetuneOptimizer = FinetuneOptimizer()
     schedule: FinetuneSchedule = FinetuneSchedule()
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
@@ -101,5 +143,10 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"schedule.warmup is {self.schedule.warmup:g}, not less than the "
                 f"{self.schedule.epochs} epochs; the rate would never be reached"
+            )
+        if self.loss.dice and self.task != "segmentation":
+            raise ValueError(
+                f"loss.dice is {self.loss.dice:g}, and is of pixels: the task is {self.task}; "
+                "leave it out"
             )
         return self

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eo_contrast.data.place_sources import PlaceSource, open_places
 from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.files import refuse_existing
 from eo_contrast.landcover.batches import Draw, Material
+from eo_contrast.landcover.class_weights import class_weights
 from eo_contrast.landcover.config import FinetuneConfig
 from eo_contrast.landcover.labels import labelled_places
 from eo_contrast.landcover.nets import LandCoverNet, build_land_cover
@@ -61,7 +62,8 @@ def finetune(
     Args:
         encoder: a model that pretrain made, its run folder, or ``random``.
 
-    Returns: ``run``, ``test`` and ``val`` (scores of the epoch kept), ``epoch``, ``labels`` (how
+    Returns: ``run``, ``test`` and ``val`` (scores of the epoch kept), ``test_without`` (of the test
+        by the sensor that is left out), ``epoch``, ``labels`` (how
         many places were learnt from), ``classes``, ``seconds``.
     Raises:
         InputError: data, encoder and configuration do not fit, or an output that exists.
@@ -72,13 +74,17 @@ def finetune(
     source = open_places(data)
     begin = starting_encoder(encoder, config, source, where=str(data), say=options.say)
     config = resolved(config, begin, source)
+    _check_sensors(config, begin.sensors)
     material = _material(config, begin, source, data, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
         refuse_existing(run, overwrite=options.overwrite)
     draw = _draw(config, material, fabric)
     card = _card(config, begin, material)
-    training = start_finetuning(config, _built(config, begin, card), begin.identity, fabric)
+    weights = class_weights(config.loss.class_weights, material.labelled)
+    training = start_finetuning(
+        config, _built(config, begin, card), begin.identity, fabric, weights
+    )
     checkpoint = _restored(training, run) if options.resume else {}
     with disk_errors_named(run):
         if fabric.is_global_zero:
@@ -95,14 +101,19 @@ def finetune(
                 "test": predictions.scores(),
             }
             log.metrics(training.step, "test", scores["test"])
+            without = _scores_without(config.data.test_without, training, material, fabric)
+            for name, lacking in without.items():
+                log.metrics(training.step, f"test without {name}", lacking)
         if fabric.is_global_zero:
             facts = _trained(config, encoder, training, material, data, scores)
+            facts |= {"test_without": without} if without else {}
             card = card.model_copy(update={"trained": facts})
             _save(run, training, card, predictions, material)
     part(fabric)
     return {
         "run": str(run),
         **scores,
+        "test_without": without,
         "epoch": training.best.epoch,
         "labels": len(material.labelled.splits["train"].places),
         "classes": list(material.labelled.classes),
@@ -145,6 +156,35 @@ def _material(
             f"data.size={source.size} shows it the whole place"
         )
     return Material(source, sensors, labelled, size)
+
+
+def _check_sensors(config: FinetuneConfig, sensors: Sequence[str]) -> None:
+    """Refuse to hide sensors that are not seen, or the only one."""
+    for name in config.data.test_without:
+        if name not in sensors or len(sensors) == 1:
+            raise InputError(
+                f"data.test_without names {name}, and {' and '.join(sensors)} "
+                f"{'is' if len(sensors) == 1 else 'are'} seen; give one of several that are, or "
+                "add it to data.sensors"
+            )
+    if config.data.drop_sensor and len(sensors) == 1:
+        raise InputError(
+            f"data.drop_sensor is {config.data.drop_sensor:g}, and {sensors[0]} alone is seen; "
+            "leave it out, or give several in data.sensors"
+        )
+
+
+def _scores_without(
+    names: Sequence[str], training: Finetuning, material: Material, fabric: Fabric
+) -> dict[str, dict[str, float]]:
+    """The test's scores by the sensor that is left out."""
+    lacking = {
+        name: replace(
+            material, sensors={each: own for each, own in material.sensors.items() if each != name}
+        )
+        for name in names
+    }
+    return {name: split_scores(training.net, own, "test", fabric) for name, own in lacking.items()}
 
 
 def _draw(config: FinetuneConfig, material: Material, fabric: Fabric) -> Draw:

@@ -93,7 +93,7 @@ def _of_places(
     if features is None:
         logits = _by_place(net, material, split, fabric)
     else:
-        logits = net.head(features).float().cpu()
+        logits = net.classify(features).float().cpu()
     several = material.labelled.task == "multi-label"
     probabilities = logits.sigmoid() if several else logits.softmax(1)
     return PlacePredictions(probabilities, material.labelled.targets(split))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.data.loader import prefetched_batches
+from eo_contrast.data.order import sample_generator
 from eo_contrast.errors import Interrupted, WorldError
 from eo_contrast.landcover.batches import (
     Draw,
@@ -25,11 +25,17 @@ from eo_contrast.landcover.batches import (
     images_of,
     labels_of,
 )
-from eo_contrast.landcover.config import FinetuneConfig
+from eo_contrast.landcover.config import FinetuneConfig, LossConfig
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, PlaceClassifier
 from eo_contrast.landcover.predict import pixel_logits, split_features, split_scores
 from eo_contrast.nets.synced_norm import synced
+from eo_contrast.objectives.segmentation import (
+    binary_focal_loss,
+    dice_loss,
+    dice_sums,
+    focal_sums,
+)
 from eo_contrast.progress import progress
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 from eo_contrast.training.gather import gathered
@@ -58,12 +64,14 @@ class Finetuning:
 
     Attributes:
         encoder: what the encoder is, to tell on resuming that it is the same.
+        class_weights: (C,) of the loss, on the net's device; None: all count alike.
     """
 
     config: FinetuneConfig
     net: LandCoverNet
     optimizer: torch.optim.AdamW
     encoder: str
+    class_weights: Tensor | None = None
     step: int = 0
     best: Best = field(default_factory=Best)
     interval: MeanOfInterval = field(default_factory=MeanOfInterval)
@@ -80,6 +88,11 @@ class Finetuning:
             "metrics_bytes": metrics_bytes,
             "config": self.config.model_dump(mode="json"),
         }
+
+    def has_settled(self, steps_per_epoch: int) -> bool:
+        """Validation has not bettered for as many epochs as the schedule bears."""
+        patience = self.config.schedule.patience
+        return patience is not None and self.step >= (self.best.epoch + patience) * steps_per_epoch
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` gave."""
@@ -99,7 +112,11 @@ class Cached:
 
 
 def start_finetuning(
-    config: FinetuneConfig, net: LandCoverNet, encoder: str, fabric: Fabric
+    config: FinetuneConfig,
+    net: LandCoverNet,
+    encoder: str,
+    fabric: Fabric,
+    weights: Tensor | None = None,
 ) -> Finetuning:
     """A run at its first step, its net placed where it is trained."""
     net = synced(net) if fabric.world_size > 1 else net
@@ -107,7 +124,8 @@ def start_finetuning(
     if config.channels_last:
         net.to(memory_format=torch.channels_last)
     net.encoders.requires_grad_(config.mode == "full")
-    return Finetuning(config, net, _adamw(config, net), encoder)
+    weights = None if weights is None else weights.to(fabric.device)
+    return Finetuning(config, net, _adamw(config, net), encoder, weights)
 
 
 def cached_features(training: Finetuning, material: Material, fabric: Fabric) -> Cached | None:
@@ -151,6 +169,8 @@ def finetune_loop(
         progress("finetune", last_step, done=training.step, quiet=quiet) as advance,
     ):
         for batch in _batches(material, draw, training.step, last_step, reads=cached is None):
+            if training.has_settled(per_epoch):
+                break
             factor = config.schedule.factor_at(training.step, per_epoch)
             loss = finetune_step(
                 training, material, batch, fabric, cached=cached, targets=targets, factor=factor
@@ -198,12 +218,15 @@ def finetune_step(
     net.train()
     if config.mode != "full":
         net.encoders.eval()
+    present = sensors_kept(config, len(net.sensors), batch.samples, fabric.device)
     with fabric.autocast():
-        if cached is not None:
-            logits = net.head(cached.train[list(batch.positions)])
-            loss = place_loss(logits, targets[list(batch.positions)])
+        if cached is not None and isinstance(net, PlaceClassifier):
+            logits = net.classify(cached.train[list(batch.positions)], present)
+            loss = place_loss(
+                logits, targets[list(batch.positions)], config.loss, training.class_weights
+            )
         else:
-            loss = _loss_of_images(net, material, batch, config, targets, fabric)
+            loss = _loss_of_images(training, material, batch, targets, present, fabric)
     training.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     average_gradients(fabric, [net])
@@ -214,40 +237,82 @@ def finetune_step(
     return loss.detach()
 
 
-def place_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy: of one class a place, or of each of several classes by itself.
+def sensors_kept(
+    config: FinetuneConfig, sensors: int, samples: Sequence[int], device: torch.device
+) -> Tensor | None:
+    """bool (N, sensors), which of each sample's training sees; None: all of all.
+
+    A sample loses one at most, so that something is seen of every place.
+    """
+    if sensors == 1 or config.data.drop_sensor == 0:
+        return None
+    kept = torch.ones(len(samples), sensors, dtype=torch.bool)
+    for row, sample in zip(kept, samples, strict=True):
+        # The first number of a sample's generator chooses its date.
+        _, hides, which = sample_generator(config.seed, sample).random(3)
+        if hides < config.data.drop_sensor:
+            row[int(which * sensors)] = False
+    return kept.to(device)
+
+
+def place_loss(
+    logits: Tensor, targets: Tensor, config: LossConfig, weights: Tensor | None = None
+) -> Tensor:
+    """Cross entropy or focal loss: of one class a place, or of each of several classes by itself.
 
     Args:
         logits: (N, C).
         targets: (N,) whole numbers, or (N, C) of 0 and 1.
+        weights: (C,) of the classes.
+
+    Returns: this process's part, such that the mean over processes is that of one with all.
     """
-    if targets.ndim == 1:
-        return F.cross_entropy(logits.float(), targets)
-    return F.binary_cross_entropy_with_logits(logits.float(), targets.float())
+    if targets.ndim == 2:
+        loss = binary_focal_loss(logits.float(), targets, gamma=config.focal, weights=weights)
+    else:
+        sums = focal_sums(logits.float(), targets, gamma=config.focal, weights=weights)
+        loss = _part_of_mean(*sums)
+    return config.cross_entropy * loss
 
 
-def pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Mean cross entropy over labelled pixels, over those of all processes together.
+def pixel_loss(
+    logits: Tensor, classes: Tensor, config: LossConfig, weights: Tensor | None = None
+) -> Tensor:
+    """Cross entropy or focal loss, and dice, over the labelled pixels of all processes together.
 
     Args:
         logits: (N, C, H, W).
         classes: int64 (N, H, W), ``IGNORED`` where a pixel does not count.
+        weights: (C,) of the classes.
 
-    Returns: this process's part, such that the mean over processes is the mean over pixels.
+    Returns: this process's part, such that the mean over processes is that of one with all.
     """
-    total = F.cross_entropy(logits.float(), classes, ignore_index=IGNORED, reduction="sum")
-    counted = gathered((classes != IGNORED).sum()[None])
-    return total * len(counted) / counted.sum().clamp_min(1)
+    values = logits.float()
+    loss = values.new_zeros(())
+    if config.cross_entropy:
+        sums = focal_sums(values, classes, gamma=config.focal, weights=weights, ignore=IGNORED)
+        loss = loss + config.cross_entropy * _part_of_mean(*sums)
+    if config.dice:
+        own = dice_sums(values, classes, ignore=IGNORED)
+        loss = loss + config.dice * dice_loss(gathered(own[None]).sum(0))
+    return loss
+
+
+def _part_of_mean(total: Tensor, weight: Tensor) -> Tensor:
+    """A process's sum over the mean weight of all."""
+    of_all = gathered(weight[None].detach())
+    return total * len(of_all) / of_all.sum().clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def _loss_of_images(
-    net: LandCoverNet,
+    training: Finetuning,
     material: Material,
     batch: StoredBatch,
-    config: FinetuneConfig,
     targets: Tensor,
+    present: Tensor | None,
     fabric: Fabric,
 ) -> Tensor:
+    net, config = training.net, training.config
     keys = [(config.seed, sample) for sample in batch.samples]
     images = images_of(
         material,
@@ -258,7 +323,8 @@ def _loss_of_images(
         channels_last=config.channels_last,
     )
     if batch.labels is None or not isinstance(net, PixelClassifier):
-        return place_loss(net(images), targets[list(batch.positions)])
+        own = targets[list(batch.positions)]
+        return place_loss(net(images, present), own, config.loss, training.class_weights)
     classes = labels_of(
         batch.labels,
         fabric.device,
@@ -267,7 +333,8 @@ def _loss_of_images(
         augment=config.augment,
         keys=keys,
     )
-    return pixel_loss(pixel_logits(net, images, material.seen), classes)
+    logits = pixel_logits(net, images, material.seen, present)
+    return pixel_loss(logits, classes, config.loss, training.class_weights)
 
 
 def _batches(
@@ -298,7 +365,8 @@ def _look(
 
 def _adamw(config: FinetuneConfig, net: LandCoverNet) -> torch.optim.AdamW:
     options = config.optimizer
-    parts: list[tuple[nn.Module, float]] = [(net.head, options.lr_head)]
+    behind = nn.ModuleList([net.fusion, net.head])
+    parts: list[tuple[nn.Module, float]] = [(behind, options.lr_head)]
     if config.mode == "full":
         parts.append((net.encoders, options.lr_trunk))
     groups = [

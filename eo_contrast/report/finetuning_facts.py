@@ -19,6 +19,12 @@ TASKS = {
     "multi-label": "any of {} a place",
     "segmentation": "one of {} for each pixel",
 }
+DECODERS = {
+    "unet": "a U-Net's decoder",
+    "upernet": "UPerNet's decoder",
+    "deeplabv3plus": "DeepLabV3+'s decoder",
+    "segformer": "SegFormer's decoder",
+}
 HEADLINES = 3
 
 
@@ -61,7 +67,9 @@ def run_facts(run: FinetuningRun) -> list[tuple[str, str]]:
         *_split_facts(run),
         *([("Data", str(trained["data"]))] if "data" in trained else []),
         ("Schedule", _schedule(run)),
+        ("Loss", _loss(run)),
         ("Seed", str(config.seed)),
+        *_without_facts(run),
     ]
     if run.chosen is not None:
         what = "Kept" if run.card else "Best so far"
@@ -126,7 +134,7 @@ def _mode(run: FinetuningRun) -> str:
     if mode == "linear":
         layer = "a linear layer on the maps of all depths" if pixels else "a linear layer behind it"
         return f"kept as it is, with {layer}"
-    decoder = "a U-Net's decoder"
+    decoder = DECODERS[run.config.head.decoder]
     if mode == "frozen":
         return f"kept as it is, with {decoder if pixels else 'two layers'} behind it"
     return f"tuned together with {decoder if pixels else 'a linear layer'} behind it"
@@ -139,7 +147,34 @@ def _sensor_facts(run: FinetuningRun) -> list[tuple[str, str]]:
     for name in run.card.sensors:
         sensor = run.card.encoder.sensors[name]
         facts.append((f"Sensor {name}", f"{sensor.product}: {', '.join(sensor.bands)}"))
+    if len(run.card.sensors) > 1:
+        hidden = run.config.data.drop_sensor
+        in_training = f"; training hides one of {100 * hidden:g} % of places" if hidden else ""
+        facts.append(("Fusion", run.config.head.fusion + in_training))
     return facts
+
+
+def _without_facts(run: FinetuningRun) -> list[tuple[str, str]]:
+    """How well the test goes where a sensor is missing."""
+    first = OF_TASK[run.config.task][0]
+    return [
+        (f"Test without {name}", f"{SCORES[first].label} {100 * scores[first]:.1f} %")
+        for name, scores in _trained(run).get("test_without", {}).items()
+    ]
+
+
+def _loss(run: FinetuningRun) -> str:
+    loss = run.config.loss
+    parts = []
+    if loss.cross_entropy:
+        name = f"focal loss, gamma {loss.focal:g}" if loss.focal else "cross entropy"
+        parts.append((loss.cross_entropy, name))
+    if loss.dice:
+        parts.append((loss.dice, "dice"))
+    shown = " + ".join(name if weight == 1 else f"{weight:g} x {name}" for weight, name in parts)
+    if loss.class_weights == "balanced":
+        return f"{shown}; classes weighted by how rare they are"
+    return shown + ("; classes weighted as the configuration has it" if loss.class_weights else "")
 
 
 def _images(run: FinetuningRun) -> str:

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from eo_contrast.config import Config
 from eo_contrast.errors import InputError
+from eo_contrast.nets.decoders import Decoder
+from eo_contrast.nets.fusion import Fusion
 from eo_contrast.training.card import card_text, parsed_card, task_of
 from eo_contrast.training.encoder_card import EncoderCard, card_facts
 
@@ -21,8 +23,14 @@ class HeadConfig(Config):
     """What stands behind the encoder, where it is more than a linear layer."""
 
     hidden: int = Field(512, ge=1, description="width between the two layers of mode frozen")
-    decoder: int = Field(
-        256, ge=16, description="segmentation: channels of the coarsest step of the U-Net's decoder"
+    fusion: Fusion = Field(
+        "concatenation",
+        description="of several sensors: features in a row; attention: their mean, weighted anew "
+        "at each place or pixel",
+    )
+    decoder: Decoder = Field("unet", description="segmentation, modes frozen and full")
+    decoder_width: int = Field(
+        256, ge=16, description="its channels; of the U-Net those of its coarsest step"
     )
 
 

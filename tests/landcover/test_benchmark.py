@@ -32,7 +32,7 @@ TRAINED = {
     "data": {"batch_size": 8},
     "schedule": {"epochs": 2},
     "optimizer": {"lr_head": 0.01},
-    "head": {"hidden": 16, "decoder": 32},
+    "head": {"hidden": 16, "decoder_width": 32},
 }
 
 

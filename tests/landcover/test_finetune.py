@@ -38,7 +38,7 @@ def config(**changed: Any) -> FinetuneConfig:
         "encoder": SMALL,
         "data": {"batch_size": 8} | changed.pop("data", {}),
         "schedule": {"epochs": 3} | changed.pop("schedule", {}),
-        "head": {"hidden": 16, "decoder": 32},
+        "head": {"hidden": 16, "decoder_width": 32},
         "optimizer": {"lr_head": 0.01},
         "log_every": 1,
     }
@@ -164,6 +164,110 @@ def test_the_test_split_is_scored_once(pictures, tmp_path, monkeypatch):
     finetune(config(), pictures, "random", tmp_path / "run", options())
     assert asked.count("test") == 1
     assert asked[-2:] == ["test", "val"]
+
+
+def test_training_ends_when_validation_no_longer_betters(pictures, tmp_path):
+    run = tmp_path / "run"
+    patient = config(schedule={"epochs": 9, "patience": 2})
+    result = finetune(patient, pictures, "random", run, options())
+    looks = [row for row in read_rows(run / "metrics.jsonl") if row["phase"] == "watch"]
+    assert len(looks) == result["epoch"] + 2 < 9
+    scores = [row["accuracy"] for row in looks]
+    assert max(scores[-2:]) <= scores[result["epoch"] - 1]
+
+
+def test_a_run_that_ended_early_ends_there_when_it_is_resumed(pictures, tmp_path):
+    run = tmp_path / "run"
+    patient = config(schedule={"epochs": 9, "patience": 1})
+    before = finetune(patient, pictures, "random", run, options())
+    rows = (run / "metrics.jsonl").read_bytes()
+    after = finetune(patient, pictures, "random", run, options(resume=True))
+    assert after["test"] == before["test"]
+    assert (run / "metrics.jsonl").read_bytes() == rows
+
+
+@pytest.mark.parametrize("decoder", ["upernet", "deeplabv3plus", "segformer"])
+def test_pixels_are_told_apart_through_every_decoder(maps, encoder, tmp_path, decoder):
+    given = config(
+        task="segmentation",
+        mode="full",
+        data={"batch_size": 4},
+        head={"decoder": decoder, "decoder_width": 32},
+        loss={"focal": 1.0, "dice": 0.5, "class_weights": "balanced"},
+        schedule={"epochs": 8},
+    )
+    result = finetune(given, maps, str(encoder), tmp_path / "run", options())
+    assert result["test"]["mean_iou"] > 0.6
+    assert load_land_cover(tmp_path / "run")[1].head.decoder == decoder
+
+
+@pytest.mark.parametrize("fusion", ["concatenation", "attention"])
+def test_the_test_is_scored_without_a_sensor_too(maps, encoder, tmp_path, fusion):
+    given = config(
+        task="segmentation",
+        mode="full",
+        data={"batch_size": 4, "drop_sensor": 0.5, "test_without": ["s1", "s2"]},
+        head={"fusion": fusion, "decoder_width": 32},
+        schedule={"epochs": 8},
+    )
+    result = finetune(given, maps, str(encoder), tmp_path / "run", options())
+    assert result["test_without"].keys() == {"s1", "s2"}
+    for scores in (result["test"], *result["test_without"].values()):
+        assert scores["mean_iou"] > 0.6
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert [row["phase"] for row in rows[-3:]] == ["test", "test without s1", "test without s2"]
+
+
+def test_dropping_a_sensor_is_what_makes_a_model_do_without_it(encoder, tmp_path):
+    """Optics tell all, radar nothing but by chance, until optics are hidden."""
+    data = written(mapped(32), tmp_path / "pack")
+    told = {}
+    for share in (0.0, 0.5):
+        given = config(
+            mode="full",
+            task="segmentation",
+            data={"batch_size": 4, "drop_sensor": share, "test_without": ["s2"]},
+            head={"decoder_width": 32},
+            schedule={"epochs": 6},
+        )
+        result = finetune(given, data, str(encoder), tmp_path / f"run{share}", options())
+        told[share] = result["test_without"]["s2"]["accuracy"]
+    assert told[0.5] > max(told[0.0], 0.9)
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"test_without": ["rgb"]}, "data.test_without names rgb, and s1 and s2 are seen"),
+        ({"sensors": ["s2"], "test_without": ["s2"]}, "names s2, and s2 is seen; give one of"),
+        ({"sensors": ["s2"], "drop_sensor": 0.2}, "data.drop_sensor is 0.2, and s2 alone is seen"),
+    ],
+)
+def test_a_sensor_that_cannot_be_left_out_is_refused(maps, encoder, tmp_path, data, line):
+    given = config(task="segmentation", mode="frozen", data=data)
+    with pytest.raises(InputError, match=line):
+        finetune(given, maps, str(encoder), tmp_path / "run", options())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_weight_of_no_class_is_refused(pictures, tmp_path):
+    given = config(loss={"class_weights": {"fields": 2.0}})
+    with pytest.raises(InputError, match="no class 'fields', but 'field'; classes are field, town"):
+        finetune(given, pictures, "random", tmp_path / "run", options())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"loss": {"dice": 1.0}}, "loss.dice is 1, and is of pixels"),
+        ({"loss": {"cross_entropy": 0}}, "nothing would be learnt"),
+        ({"loss": {"class_weights": {"field": -1}}}, "a weight is below 0"),
+    ],
+)
+def test_a_loss_that_makes_no_sense_is_refused(changed, line):
+    with pytest.raises(ValueError, match=line):
+        config(**changed)
 
 
 def test_a_frozen_encoder_stays_as_it_was(maps, encoder, tmp_path):

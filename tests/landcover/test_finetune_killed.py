@@ -22,7 +22,7 @@ STEPS = 8 * EPOCHS
 COMMON: dict[str, Any] = {
     "encoder": {"stem": "small"},
     "data": {"batch_size": 2},
-    "head": {"hidden": 16, "decoder": 32},
+    "head": {"hidden": 16, "decoder_width": 32},
     "schedule": {"epochs": EPOCHS},
     "log_every": 3,
 }

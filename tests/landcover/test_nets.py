@@ -83,6 +83,32 @@ def test_two_sensors_stand_side_by_side():
     assert net.features(images()).shape == (2, 1024)
 
 
+@pytest.mark.parametrize("fusion", ["concatenation", "attention"])
+@pytest.mark.parametrize("kind", ["classification", "segmentation"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_sensor_without_images_is_as_one_that_is_hidden(kind, mode, fusion):
+    net = build_land_cover(card(kind=kind, mode=mode, head={"fusion": fusion})).eval()
+    seen = images()
+    alone = net({"s1": seen["s1"]})
+    hidden = net(seen, torch.tensor([[True, False]] * 2))
+    torch.testing.assert_close(alone, hidden)
+    assert alone.isfinite().all()
+    assert not torch.allclose(alone, net(seen))
+
+
+@pytest.mark.parametrize("decoder", ["unet", "upernet", "deeplabv3plus", "segformer"])
+@pytest.mark.parametrize("name", ["resnet18", "vit_small"])
+def test_a_decoder_stands_behind_every_kind_of_encoder(decoder, name):
+    architecture = EncoderConfig(name=name, size=32 if name == "vit_small" else None)
+    stated = card(
+        kind="segmentation",
+        mode="frozen",
+        head={"decoder": decoder, "decoder_width": 16},
+        encoder={"architecture": architecture},
+    )
+    assert build_land_cover(stated).eval()(images()).shape == (2, 3, 32, 32)
+
+
 def test_weights_are_a_function_of_card_and_seed():
     one, same, other = (build_land_cover(card(kind="segmentation"), seed=s) for s in (0, 0, 1))
     states = [each.state_dict() for each in (one, same, other)]

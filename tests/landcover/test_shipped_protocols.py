@@ -36,7 +36,7 @@ SHORT = [
     "finetune.schedule.epochs=2",
     "finetune.data.batch_size=8",
     "finetune.encoder.stem=small",
-    "finetune.head.decoder=32",
+    "finetune.head.decoder_width=32",
 ]
 
 

@@ -14,6 +14,7 @@ from two_processes import in_two_processes
 
 from eo_contrast.data.sensors import sensor_input
 from eo_contrast.landcover.batches import Draw, Material, batch_at
+from eo_contrast.landcover.class_weights import class_weights
 from eo_contrast.landcover.config import FinetuneConfig
 from eo_contrast.landcover.labels import LabelConfig, labelled_places
 from eo_contrast.landcover.nets import build_land_cover
@@ -41,6 +42,13 @@ class Processes:
         return values / self.world_size if reduce_op == "mean" else values
 
 
+EVERYTHING = {
+    "loss": {"focal": 2.0, "dice": 0.5, "class_weights": "balanced"},
+    "data": {"drop_sensor": 0.5},
+}
+"""Of segmentation: all that could divide by a process's share and not by the whole."""
+
+
 def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
     """Gradients of one step in mode full, and the scores of the validation split after it."""
     source = coloured() if task == "classification" else mapped()
@@ -52,18 +60,21 @@ def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
         source, task, LabelConfig(), products=list(products.values()), side=16
     )
     material = Material(source, sensors, labelled, 16)
-    config = FinetuneConfig(task=task, augment={"flip_horizontal": 0.5})
+    weighted = {"loss": {"class_weights": {"field": 3.0}}}
+    more = EVERYTHING if task == "segmentation" else weighted
+    config = FinetuneConfig(task=task, augment={"flip_horizontal": 0.5}, **more)
     card = LandCoverCard(
         kind=task,
         mode="full",
         encoder=EncoderCard(architecture=EncoderConfig(stem="small"), sensors=sensors, size=16),
         sensors=tuple(sensors),
         size=16,
-        head=HeadConfig(decoder=32),
+        head=HeadConfig(decoder_width=32, fusion="attention"),
         classes=labelled.classes,
     )
     fabric: Any = Processes(rank, world_size)
-    training = start_finetuning(config, build_land_cover(card), "random", fabric)
+    weights = class_weights(config.loss.class_weights, labelled)
+    training = start_finetuning(config, build_land_cover(card), "random", fabric, weights)
     draw = Draw(seed=0, places=8, batch_size=4, rank=rank, world_size=world_size)
     targets = labelled.targets("train")
     batch = batch_at(material, draw, 0)

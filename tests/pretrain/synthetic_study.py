@@ -3,9 +3,9 @@
 ``python tests/pretrain/synthetic_study.py FOLDER METHOD... [--seed N] [--epochs N] [--lr RATE]
 [--precision bf16-mixed] [--without SPACE] [--name NAME]`` makes a world
 of radar, optics and land types there once, labels each place by the land type that covers most of
-it, trains each method into FOLDER/METHOD+NAME-SEED, and adds a line to FOLDER/probes.jsonl: loss at the
-start and at the end, accuracy of kNN and of a linear probe on places held out, of each sensor and
-of all.
+it, trains each method into FOLDER/METHOD+NAME-SEED, and adds a line to FOLDER/probes.jsonl: loss
+at the start and at the end, accuracy of kNN and of a linear probe on places held out, of each
+sensor and of all.
 ``random`` in place of a method is an encoder of both sensors at its first step.
 """
 
