@@ -30,6 +30,7 @@ class Request(RasterRequest):
 
     norm: Literal["scene", "tile"]
     beside: tuple[str, ...]
+    without: tuple[str, ...]
     probabilities: Path | None
 
 
@@ -49,6 +50,12 @@ class Request(RasterRequest):
     multiple=True,
     metavar="SENSOR=FILE",
     help="The raster of the model's other sensor, as s1=radar.tif; it is laid on SOURCE's grid.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="SENSOR",
+    help="One of the model's sensors that there is no raster of, as s2.",
 )
 @click.option(
     "--probabilities",
@@ -158,7 +165,9 @@ def _mapping(request: Request, runner: Any, *, quiet: bool) -> Callable[..., dic
     return partial(
         land_cover_map,
         model=load_land_cover_model(
-            request.model_name, torch.device(resolve_device(request.device))
+            request.model_name,
+            torch.device(resolve_device(request.device)),
+            without=request.without,
         ),
         options=options,
         finish=finish,

@@ -221,6 +221,7 @@ def _card(config: FinetuneConfig, start: Start, material: Material) -> LandCover
         size=config.data.size or start.card.size,
         ground_resolution_m=material.source.ground_resolution_m,
         head=config.head,
+        drop_sensor=config.data.drop_sensor,
         classes=material.labelled.classes,
     )
 

@@ -117,7 +117,7 @@ def prepare_map(
         plan=plan,
         meta=tagged(as_class_map(shown, legend_of(card)), tags),
         fill=model.tiles.fill,
-        remarks=(*remarks, *told),
+        remarks=(*model.remarks, *remarks, *told),
     )
 
 
@@ -208,7 +208,7 @@ def _sensor_of_source(card: LandCoverCard, beside: Mapping[str, Location], name:
     if len(left) > 1:
         raise InputError(
             f"{name}: the model takes {has}, and this is one of them; give the other by "
-            f"--with {left[0]}=FILE or --with {left[-1]}=FILE"
+            f"--with {left[0]}=FILE or --with {left[-1]}=FILE, or say --without it"
         )
     return left[0]
 

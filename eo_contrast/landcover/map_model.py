@@ -84,15 +84,31 @@ class LandCoverModel(LoadedModel):
     """A land-cover model ready to run.
 
     Attributes:
-        tiles, card: of the weights file.
+        tiles, card: of the weights file; ``card.sensors`` those that are seen.
+        without: the model's other sensors, which are not seen.
     """
 
     tiles: LandCoverTiles
     card: LandCoverCard
+    without: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to tell of a sensor that is missing."""
+        if not self.without or self.card.drop_sensor:
+            return ()
+        return (
+            f"the model never learnt to do without {' and '.join(self.without)}, so that classes "
+            "may be far off; finetune with data.drop_sensor teaches it",
+        )
 
 
 def load_land_cover_model(
-    name: str, device: torch.device, precision: Precision = "fp32"
+    name: str,
+    device: torch.device,
+    precision: Precision = "fp32",
+    *,
+    without: tuple[str, ...] = (),
 ) -> LandCoverModel:
     """The model that ``--model`` names: a weights file that finetune made, or its run folder.
 
@@ -102,8 +118,9 @@ def load_land_cover_model(
 
     Args:
         precision: is fp32 whatever is asked for.
+        without: sensors of the model's that there are no images of.
 
-    Raises: InputError: it is neither, or its task makes no map.
+    Raises: InputError: it is neither, its task makes no map, or no sensor is left.
     """
     net, card = load_land_cover(name)
     file = model_file(name)
@@ -117,6 +134,7 @@ def load_land_cover_model(
             f"{file}: has {len(card.classes)} classes, and a map holds {NO_CLASS}; merge some by "
             "labels.scheme"
         )
+    card = card.model_copy(update={"sensors": _left(card, without)})
     return LandCoverModel(
         name=file.name,
         tiles=LandCoverTiles(net, card, device),
@@ -125,4 +143,20 @@ def load_land_cover_model(
         precision="fp32",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         card=card,
+        without=without,
     )
+
+
+def _left(card: LandCoverCard, without: tuple[str, ...]) -> tuple[str, ...]:
+    """The model's sensors but for those that are missing."""
+    for name in without:
+        if name not in card.sensors:
+            raise InputError(
+                f"--without {name}: the model has no such sensor, but {' and '.join(card.sensors)}"
+            )
+    left = tuple(name for name in card.sensors if name not in without)
+    if not left:
+        raise InputError(
+            f"--without {' --without '.join(without)}: the model sees nothing else; leave one out"
+        )
+    return left

@@ -55,7 +55,7 @@ def land_cover_map(
     refuse_sources(options.beside.values(), (out, *finish.besides))
     method = Method(
         model=model,
-        load=load_land_cover_model,
+        load=partial(load_land_cover_model, without=model.without),
         decide=partial(prepare_map, model, options, finish.probabilities is not None),
         options={
             "tile": options.tile,
@@ -65,6 +65,7 @@ def land_cover_map(
             "aoi": options.aoi,
             "grid": options.grid,
             "with": " ".join(sorted(options.beside)) or None,
+            "without": " ".join(model.without) or None,
         },
         aoi=options.aoi,
         verb="map",

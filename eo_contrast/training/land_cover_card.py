@@ -53,6 +53,9 @@ class LandCoverCard(Config):
         None, gt=0, description="metres a pixel of what it learnt from; None: not known"
     )
     head: HeadConfig = HeadConfig()
+    drop_sensor: float = Field(
+        0.0, ge=0, description="how likely training hid one of a place's sensors"
+    )
     classes: tuple[str, ...] = Field(min_length=2, description="in the order of its outputs")
     trained: dict[str, Any] = Field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
@@ -32,7 +33,9 @@ from map_scenes import (
 from raster_factory import UTM_10M, write_raster
 
 from eo_contrast.inference.finish import Finish
+from eo_contrast.inference.raster_run import Runner
 from eo_contrast.landcover.map_job import MapOptions
+from eo_contrast.landcover.map_model import load_land_cover_model
 from eo_contrast.landcover.mapping import land_cover_map
 from eo_contrast.landcover.nets import load_land_cover
 from eo_contrast.raster.reader import open_raster
@@ -223,6 +226,35 @@ def test_two_sensors_on_one_grid_are_seen_as_they_are(both, tmp_path):
     sure = top[-1] - top[-2] > 1e-4
     np.testing.assert_array_equal(told[sure], shares.argmax(0)[sure])
     assert len(np.unique(told)) > 1
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.5])
+def test_a_sensor_that_is_missing_is_done_without(folder, tmp_path, drop, capsys):
+    where = saved(folder / f"both{drop}", card("s1", "s2", drop_sensor=drop))
+    backscatter = decibel(HEIGHT, WIDTH)
+    model = load_land_cover_model(str(where), torch.device("cpu"), without=("s2",))
+    out, finish = tmp_path / "a.tif", Finish(stac=False)
+    s1 = radar(tmp_path / "s1.tif", backscatter)
+    land_cover_map(s1, out, model, finish=finish)
+    with rasterio.open(out) as dataset:
+        told = dataset.read(1)
+    net, stated = load_land_cover(where)
+    alone = stated.model_copy(update={"sensors": ("s1",)})
+    shares = plain_probabilities(net, alone, backscatter, np.ones((HEIGHT, WIDTH), bool))
+    top = np.sort(shares, axis=0)
+    sure = top[-1] - top[-2] > 1e-4
+    np.testing.assert_array_equal(told[sure], shares.argmax(0)[sure])
+    assert len(np.unique(told)) > 1
+    assert ("never learnt to do without s2" in capsys.readouterr().err) == (drop == 0)
+
+
+def test_workers_do_without_the_sensor_too(both, tmp_path):
+    s1 = radar(tmp_path / "s1.tif", decibel(HEIGHT, WIDTH))
+    model = load_land_cover_model(str(both), torch.device("cpu"), without=("s2",))
+    for name, runner in (("one.tif", Runner()), ("two.tif", Runner(workers=2))):
+        finish = Finish(stac=False)
+        land_cover_map(s1, tmp_path / name, model, finish=finish, runner=runner, quiet=True)
+    assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "two.tif").read_bytes()
 
 
 def test_the_other_sensor_is_laid_on_the_first_one_s_grid(both, tmp_path):
