@@ -1,6 +1,6 @@
 # Two commands do everything, on a machine with nothing but Python, pip, make and git:
 #
-#   make quickstart   set up, make data, train, translate, report
+#   make quickstart   set up, make data, pretrain, train, map, report
 #   make test         set up, check style and types, run the tests
 #
 # Choices, all optional:
@@ -27,7 +27,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
-	$(BIN)/eo-contrast quickstart runs/quickstart --overwrite
+	$(BIN)/eo-contrast quickstart runs/quickstart
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from eo_contrast.landcover.benchmark_table import HEADLINE, SPELT, markdown_tabl
 from eo_contrast.raster.class_map import class_names
 from eo_contrast.raster.reader import open_raster
 from eo_contrast.report import wording
+from eo_contrast.report.charts import drawn_charts
+from eo_contrast.report.main_curves import main_charts
 from eo_contrast.report.pictures import view_of
 from eo_contrast.report.score_table import Table, flat_scores
 from eo_contrast.report.translation import Panel, overviews, score_tables
@@ -35,7 +37,9 @@ class Contents:
     Attributes:
         scores: files that evaluate wrote; baselines in them are rows of their own.
         benchmarks: folders.
+        runs: run folders, of which the curves that tell most are drawn.
         links: addresses as seen from the page.
+        commands: what to run next, a line each.
     """
 
     title: str
@@ -43,7 +47,9 @@ class Contents:
     rasters: Mapping[str, Path]
     scores: Mapping[str, Path]
     benchmarks: Mapping[str, Path]
+    runs: Mapping[str, Path]
     links: Mapping[str, str]
+    commands: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,11 @@ def summary_page(path: Path, contents: Contents) -> Path:
             legends=_legends(contents.rasters),
             tables=_tables(contents.scores),
             benchmarks=[_benchmark(*each) for each in contents.benchmarks.items()],
+            curves={
+                heading: drawn_charts(main_charts(run)) for heading, run in contents.runs.items()
+            },
             links=contents.links,
+            commands=contents.commands,
         )
     )
     with whole_file(path) as partial:

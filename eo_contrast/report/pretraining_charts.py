@@ -32,6 +32,17 @@ def space_charts(run: PretrainingRun, space: str) -> list[Chart]:
     ]
 
 
+def progress_chart(run: PretrainingRun) -> Chart:
+    """The loss of every space against a guess's."""
+    return Chart(
+        "Loss over that of a guess",
+        "1: knows nothing of which views belong together. A curve for each thing that is learnt.",
+        _of_spaces(run, "over_chance"),
+        [Level("guess", 1.0)],
+        from_zero=True,
+    )
+
+
 def vector_charts(run: PretrainingRun) -> list[Chart]:
     """What the vectors of all spaces tell, a curve a space."""
     return [

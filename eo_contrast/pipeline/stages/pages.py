@@ -29,6 +29,8 @@ class SummaryStage(Config):
     rasters: Inputs = Field({}, description="shown side by side")
     scores: Inputs = Field({}, description="JSON files of evaluate")
     benchmarks: Inputs = Field({}, description="folders of benchmark: the table of each")
+    runs: Inputs = Field({}, description="run folders: how each learned, in curves")
+    commands: tuple[str, ...] = Field((), description="what to run next, a line each")
     pages: Inputs = Field({}, description="other pages, linked to")
     out: Output = Field(description="a .html file")
 
@@ -54,6 +56,8 @@ def summary(config: SummaryStage, call: Call) -> dict[str, Any]:
         rasters=config.rasters,
         scores=config.scores,
         benchmarks=config.benchmarks,
+        runs=config.runs,
+        commands=config.commands,
         links={name: _from(config.out.parent, page) for name, page in config.pages.items()},
     )
     summary_page(config.out, contents)
