@@ -51,11 +51,18 @@ def bands_of(
     if chosen is not None:
         return parse_bands(chosen, meta, count=len(sensor.bands), name=name), ()
     alpha = alpha_band(meta, dataset)
-    renamed = _in_own_names(meta, sensor)
+    renamed = _in_own_names(_without_one_name_for_all(meta), sensor)
     indexes = choose_bands(renamed, sensor.bands, name=name, alpha=alpha, way_out=way_out)
     if any(renamed.descriptions[index - 1] for index in indexes) or sensor.product not in PRODUCTS:
         return indexes, ()
     return indexes, (f"its bands have no names; taken for {' '.join(sensor.bands)}, in this order",)
+
+
+def _without_one_name_for_all(meta: RasterMeta) -> RasterMeta:
+    """Without descriptions that are the same for several bands, which tell none from another."""
+    if meta.count > 1 and meta.descriptions and len(set(meta.descriptions)) == 1:
+        return replace(meta, descriptions=(None,) * meta.count)
+    return meta
 
 
 def _in_own_names(meta: RasterMeta, sensor: SensorInput) -> RasterMeta:

@@ -1,1 +1,1 @@
-"""Reports: one self-contained HTML page for a training run, a translation, the quickstart."""
+"""Reports: one self-contained HTML page for a run, a translation, a benchmark."""

@@ -145,6 +145,15 @@ def test_bands_without_names_are_taken_in_order_and_that_is_told(model, expected
         assert agreeing(dataset.read(1), expected) == 1
 
 
+def test_one_name_for_all_bands_is_no_name(model, expected, tmp_path, capsys):
+    source = write_raster(tmp_path / "a.tif", COUNTS, edit=named(*["bands"] * 4), **UTM_10M)
+    out = tmp_path / "map.tif"
+    land_cover_map(source, out, loaded(model), finish=Finish(stac=False))
+    assert "its bands have no names; taken for B02 B03 B04 B08" in capsys.readouterr().err
+    with rasterio.open(out) as dataset:
+        assert agreeing(dataset.read(1), expected) == 1
+
+
 def test_bands_are_those_that_are_asked_for(model, expected, tmp_path):
     source = write_raster(tmp_path / "a.tif", COUNTS[::-1], **UTM_10M)
     assert agreeing(mapped(source, tmp_path / "map.tif", model, bands="4,3,2,1"), expected) == 1
