@@ -153,7 +153,9 @@ def finetune_loop(
     log: RunLog,
     quiet: bool = False,
 ) -> None:
-    """Train to the end of the schedule; ``training.best`` then holds the best epoch.
+    """Train to the end of the schedule, or until validation has settled.
+
+    ``training.best`` then holds the best epoch.
 
     Raises:
         Interrupted: a signal asked to stop; the step was finished and saved.
