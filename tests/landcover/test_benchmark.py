@@ -101,7 +101,7 @@ def test_killed_while_a_net_is_trained_and_resumed_it_ends_with_the_same_rows(pi
     file = tmp_path / "small.yaml"
     file.write_text(
         "{protocols: [knn, finetune], fractions: [1], seeds: [0, 1], finetune: "
-        "{encoder: {stem: small}, data: {batch_size: 8}, schedule: {epochs: 30}}}"
+        "{encoder: {stem: unpooled}, data: {batch_size: 8}, schedule: {epochs: 8}}}"
     )
 
     def command(out: Path, *more: str) -> list[str]:

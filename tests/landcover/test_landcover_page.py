@@ -21,10 +21,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "landcover.md").read_text()
 def test_commands_and_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     written(coloured(size=64), tmp_path / "pack")
-    commands = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)[1].replace("\\\n", "")
-    for line in commands.splitlines():
+    blocks = [text for kind, text in re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL) if not kind]
+    whole = [block.replace("\\\n", "") for block in blocks if "eo-contrast synth" in block]
+    assert len(whole) == 2
+    for line in "".join(whole).splitlines():
         words = shlex.split(line)[1:]
-        cheap = ["--places", "16", "--size", "16"] if words[0] == "synth" else []
+        cheap = ["--size", "16"] if words[0] == "synth" else []
         done = CliRunner().invoke(main, [*words, *cheap])
         assert done.exit_code == 0, f"{line}: {done.output}"
     names: dict[str, Any] = {}

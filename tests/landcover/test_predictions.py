@@ -49,7 +49,7 @@ def predicted(task: str, size: int = 16) -> tuple[Predictions, Material, dict[st
         encoder=EncoderCard(architecture=EncoderConfig(stem="small"), sensors=sensors, size=size),
         sensors=tuple(sensors),
         size=size,
-        head=HeadConfig(hidden=8, decoder=16),
+        head=HeadConfig(hidden=8, decoder_width=16),
         classes=labelled.classes,
     )
     net = build_land_cover(card)

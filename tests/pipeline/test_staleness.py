@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines_made import called, chain, ran, reasons, written
-from test_graph import acyclic
+from test_stage_graph import acyclic
 
 from eo_contrast.pipeline.graph import dependants
 
