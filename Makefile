@@ -2,6 +2,7 @@
 #
 #   make quickstart   set up, make data, pretrain, train, map, report
 #   make test         set up, check style and types, run the tests
+#   make docs         set up, build the documentation's pages into build/site
 #
 # Choices, all optional:
 #   PYTHON=python3.13       the interpreter for .venv (default: the first that is >= 3.11)
@@ -23,7 +24,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$candidate; break; fi; done)
 
-.PHONY: quickstart test
+.PHONY: docs quickstart test
 .DELETE_ON_ERROR:
 
 quickstart: $(VENV)/installed
@@ -35,6 +36,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) $(TESTS)
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python docs/site/make_api.py
+	$(BIN)/python docs/site/build_site.py
+
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "error: no Python >= 3.11 found; install one, or name it: make PYTHON=/path/to/python" >&2; \
@@ -45,6 +50,10 @@ $(BIN)/python:
 $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP_OPTIONS) --index-url $(TORCH_INDEX) torch)
 	$(BIN)/python -m pip install $(PIP_OPTIONS) -e .
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install $(PIP_OPTIONS) -e '.[docs]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -133,6 +133,9 @@ def _translate(source: Path, out: Path) -> tuple[int, str, float, float]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         zoo = writable_copy(Path(scratch))
+        print("# Unusual GeoTIFFs\n")
+        print("Each through `eo-contrast translate --model identity`, by this repository's")
+        print("`tests/translate/zoo.py`.\n")
         print("| file | special | expected | exit code | seconds | peak MiB | result |")
         print("|---|---|---|---|---|---|---|")
         for case in cases():
