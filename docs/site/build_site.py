@@ -1,8 +1,8 @@
-"""Build the documentation into plain HTML, which needs no server, no script and no network.
+"""Build the pages of navigation.toml into plain HTML, which needs no server and no network.
 
-The pages are those of navigation.toml. They are written for a forge, so this follows its rules:
-CommonMark with tables, headings as anchors, links relative to the file. A link to a page leads to
-its HTML, a link to another file to a copy of it; a link that leads nowhere stops the build.
+They are written for a forge, so this follows its rules: CommonMark with tables, headings as
+anchors, links relative to the file. A link to a page leads to its HTML, a link to another file to
+a copy of it; a link that leads nowhere stops the build.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 
 import jinja2
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
 from markupsafe import Markup
 from pygments import highlight
@@ -34,6 +36,7 @@ ROOT = HERE.parent.parent
 NAVIGATION = HERE / "navigation.toml"
 SITE = ROOT / "build" / "site"
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+HYPHENED = re.compile(r"(?<!\S)(?=\S*-)\S{1,32}(?!\S)")
 PICTURES = (".jpeg", ".jpg", ".png", ".svg")
 
 
@@ -57,9 +60,7 @@ class Page:
     def address(self) -> str:
         """Of the HTML, from the top of the site."""
         path = self.source.removeprefix("docs/").removesuffix(".md")
-        folder, _, name = path.rpartition("/")
-        name = "index" if name == "README" else name.lower()
-        return f"{folder}/{name}.html" if folder else f"{name}.html"
+        return re.sub(r"\breadme$", "index", path.lower()) + ".html"
 
 
 def read_pages(root: Path = ROOT, navigation: Path = NAVIGATION) -> dict[str, list[Page]]:
@@ -116,7 +117,7 @@ class _Links:
         self.files: dict[str, str] = {}
 
     def rewrite(self, page: Page) -> None:
-        for token in _all_tokens(page.tokens):
+        for token in chain.from_iterable(each.children or () for each in page.tokens):
             name = {"link_open": "href", "image": "src"}.get(token.type)
             link = str(token.attrGet(name)) if name else ""
             if name and not ELSEWHERE.match(link):
@@ -133,22 +134,15 @@ class _Links:
             raise InputError(f"{page.source}: {link}: is no page of navigation.toml and no file")
         if anchor and (found is None or anchor not in found.anchors):
             raise InputError(f"{page.source}: {link}: names no heading")
-        if found is None:
-            address = self.files.setdefault(target, _address_of_copy(target))
-        else:
-            address = found.address
+        # Browsers show a copy of a text by the name of one; pictures keep their place.
+        copy = target.removeprefix("docs/") if target.endswith(PICTURES) else f"files/{target}.txt"
+        address = found.address if found else self.files.setdefault(target, copy)
         return (_relative(page.address, address) if path else "") + hash_sign + anchor
-
-
-def _address_of_copy(source: str) -> str:
-    """Pictures keep their place; others get a name by which browsers show their text."""
-    if source.endswith(PICTURES):
-        return source.removeprefix("docs/")
-    return f"files/{source}.txt"
 
 
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"highlight": _coloured}).enable("table")
+    parser.add_render_rule("code_inline", _short_code)
     parser.add_render_rule("table_open", lambda *_: '<div class="table" tabindex="0"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     return parser
@@ -163,6 +157,12 @@ def _coloured(code: str, language: str, _attributes: str) -> str:
     return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
 
 
+def _short_code(_renderer: object, tokens: Sequence[Token], index: int, *_: object) -> str:
+    """Code in a line, in which options and the like are not broken at their hyphens."""
+    text = HYPHENED.sub(r"<span>\g<0></span>", escapeHtml(tokens[index].content))
+    return f"<code>{text}</code>"
+
+
 def _code_style() -> str:
     light, dark = (HtmlFormatter(style=name) for name in ("default", "github-dark"))
     rules = [each.get_token_style_defs("pre code") for each in (light, dark)]
@@ -175,21 +175,13 @@ def _name_headings(page: Page) -> None:
         if heading.type != "heading_open":
             continue
         text = "".join(each.content for each in inline.children or ())
-        anchor = first = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-        number = 0
-        while anchor in page.anchors:
-            number += 1
-            anchor = f"{first}-{number}"
+        plain = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        numbered = (f"{plain}-{number}" for number in count(1))
+        anchor = next(each for each in chain([plain], numbered) if each not in page.anchors)
         page.anchors.add(anchor)
         heading.attrSet("id", anchor)
         if heading.tag == "h2":
             page.headings.append((anchor, text))
-
-
-def _all_tokens(tokens: Sequence[Token]) -> Iterator[Token]:
-    for token in tokens:
-        yield token
-        yield from _all_tokens(token.children or ())
 
 
 def _relative(here: str, there: str) -> str:
@@ -203,7 +195,7 @@ def _write(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        count = build(SITE)
+        built = build(SITE)
     except InputError as error:
         sys.exit(f"error: {error}")
-    print(f"{count} pages: {SITE.relative_to(ROOT) / 'index.html'}")
+    print(f"{built} pages: {SITE.relative_to(ROOT) / 'index.html'}")
