@@ -12,12 +12,24 @@ from typing import Any
 import pytest
 import rasterio
 
-SMALL = (
-    "archive.places=12 archive.size=32 pretrain.set.data.size=24 pretrain.set.data.batch_size=6 "
-    "pretrain.set.schedule.epochs=2 pretrain.set.schedule.warmup=0 world.places=48 world.size=32 "
-    "benchmark.set.fractions=[1] land_cover.set.schedule.epochs=2 scene.size=96 tiles.pairs=4 "
-    "tiles.size=128 tiles.scene_size=160 train.set.schedule.constant=2 train.set.schedule.decay=0"
-).split()
+SMALL = [
+    "archive.places=12",
+    "archive.size=32",
+    "pretrain.set.data.size=24",
+    "pretrain.set.data.batch_size=6",
+    "pretrain.set.schedule.epochs=2",
+    "pretrain.set.schedule.warmup=0",
+    "world.places=48",
+    "world.size=32",
+    "benchmark.set.fractions=[1]",
+    "land_cover.set.schedule.epochs=2",
+    "scene.size=96",
+    "tiles.pairs=4",
+    "tiles.size=128",
+    "tiles.scene_size=160",
+    "train.set.schedule.constant=2",
+    "train.set.schedule.decay=0",
+]
 
 
 def quickstart(folder: Path, *more: str) -> dict[str, Any]:
