@@ -89,6 +89,12 @@ class FinetuneSchedule(Config):
     """How long, and how the learning rate moves."""
 
     epochs: int = Field(50, ge=1)
+    least_steps: int = Field(
+        0,
+        ge=0,
+        description="epochs are as many more as make so many steps, since a small share of the "
+        "labels has few in an epoch",
+    )
     warmup: float = Field(0.0, ge=0, description="epochs of a straight rise")
     kind: Literal["cosine", "constant"] = "cosine"
     patience: int | None = Field(
@@ -97,6 +103,11 @@ class FinetuneSchedule(Config):
         description="training ends when validation has not bettered for so many epochs; None: "
         "at the last one",
     )
+
+    def lengthened(self, steps_per_epoch: int) -> FinetuneSchedule:
+        """With as many epochs as make the least steps; never with fewer."""
+        needed = math.ceil(self.least_steps / steps_per_epoch)
+        return self.model_copy(update={"epochs": max(self.epochs, needed)})
 
     def factor_at(self, step: int, steps_per_epoch: int) -> float:
         """Factor on the rates during a step, counted from 0; above 0 and at most 1."""

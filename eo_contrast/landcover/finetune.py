@@ -80,6 +80,8 @@ def finetune(
     if fabric.is_global_zero and not options.resume:
         refuse_existing(run, overwrite=options.overwrite)
     draw = _draw(config, material, fabric)
+    schedule = config.schedule.lengthened(draw.steps_per_epoch)
+    config = config.model_copy(update={"schedule": schedule})
     card = _card(config, begin, material)
     weights = class_weights(config.loss.class_weights, material.labelled)
     training = start_finetuning(

@@ -465,6 +465,19 @@ def test_the_rate_rises_and_falls():
     assert 0 < factors[0] < 0.2
 
 
+@pytest.mark.parametrize(("least", "epochs"), [(0, 5), (15, 5), (16, 6), (31, 11)])
+def test_a_schedule_has_as_many_epochs_as_make_its_least_steps(least, epochs):
+    assert FinetuneSchedule(epochs=5, least_steps=least).lengthened(3).epochs == epochs
+
+
+def test_few_labels_are_learnt_from_for_as_many_steps_as_are_asked_for(pictures, tmp_path):
+    few = config(data={"label_fraction": 0.5}, schedule={"epochs": 2, "least_steps": 5})
+    finetune(few, pictures, "random", tmp_path / "run", options())
+    assert load_checkpoint(tmp_path / "run" / "last.ckpt")["step"] == 5
+    ran = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert ran["schedule"]["epochs"] == 5
+
+
 def test_a_warm_up_as_long_as_the_run_is_refused():
     with pytest.raises(ValueError, match="the rate would never be reached"):
         config(schedule={"epochs": 2, "warmup": 2})
