@@ -170,6 +170,7 @@ ORDERS: Orders = MappingProxyType(
         "sen12ms-s2": L1C,
         "dfc2020-s1": VV_VH,
         "dfc2020-s2": L1C,
+        "so2sat-s2": tuple(name for name in L1C if name not in ("B01", "B09", "B10")),
     }
 )
 """Names of the bands in the order in which the data sets store or list them."""

@@ -13,7 +13,8 @@ from eo_contrast.cli.options import Output, output_options, overwrite_option
 # Spelled out, so that help needs none of the libraries that write archives.
 LAYOUTS = (
     "s2-safe", "s1-grd", "s1-rtc", "ssl4eo-v1", "ssl4eo-v1.1", "seco", "sen12ms", "dfc2020",
-    "bigearthnet-v1", "bigearthnet-v2", "terramesh", "eurosat-rgb", "eurosat-ms", "xyz", "folder",
+    "bigearthnet-v1", "bigearthnet-v2", "terramesh", "eurosat-rgb", "eurosat-ms", "so2sat", "xyz",
+    "folder",
 )  # fmt: skip
 
 

@@ -197,6 +197,7 @@ ARCHIVES = {
     "terramesh": archives.terramesh,
     "s1-grd": archives.of_synth("s1-grd"),
     "ssl4eo-v1.1": archives.of_synth("ssl4eo-v1.1"),
+    "so2sat": archives.of_synth("so2sat"),
     "sat2map": archives.sat2map,
     "cropharvest": archives.cropharvest,
     "worldcereal": archives.worldcereal,

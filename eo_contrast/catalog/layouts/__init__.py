@@ -24,6 +24,7 @@ from eo_contrast.catalog.layouts import (
     s2_safe,
     sat2map,
     seco,
+    so2sat,
     ssl4eo_v1,
     ssl4eo_v1_1,
     terramesh,
@@ -87,6 +88,9 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "terramesh": Layout(terramesh.recognises, terramesh.scan, terramesh.EXPECTS),
         "eurosat-rgb": Layout(eurosat.recognises_rgb, eurosat.scan_rgb, eurosat.EXPECTS_RGB),
         "eurosat-ms": Layout(eurosat.recognises_ms, eurosat.scan_ms, eurosat.EXPECTS_MS),
+        "so2sat": Layout(
+            so2sat.recognises, so2sat.scan, so2sat.EXPECTS, so2sat.describe, so2sat.read
+        ),
         "sat2map": Layout(
             sat2map.recognises, sat2map.scan, sat2map.EXPECTS, sat2map.describe, read_picture
         ),

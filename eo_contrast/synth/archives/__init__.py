@@ -23,6 +23,7 @@ from eo_contrast.synth.archives.plain import folder as folder_of_rasters
 from eo_contrast.synth.archives.plain import write_folder, xyz
 from eo_contrast.synth.archives.rois import dfc2020, sen12ms, terramesh
 from eo_contrast.synth.archives.series import s1_rtc, s2_safe, seco, ssl4eo_v1
+from eo_contrast.synth.archives.so2sat import so2sat, write_h5_files
 from eo_contrast.synth.archives.zarr_files import ssl4eo_v1_1, write_zarr_files
 
 
@@ -58,6 +59,7 @@ ARCHIVES: Mapping[str, Archive] = MappingProxyType(
         "terramesh": Archive(terramesh, 5),
         "eurosat-rgb": Archive(eurosat_rgb, 1),
         "eurosat-ms": Archive(eurosat_ms, 1),
+        "so2sat": Archive(so2sat, 2, write=write_h5_files),
         "xyz": Archive(xyz, 1),
         "folder": Archive(folder_of_rasters, 3, dated=True, write=write_folder),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from eo_contrast.bands import ORDERS, REFLECTANCE_SCALE
 from eo_contrast.synth.archives.images import ArchivePlan, SyntheticImage, picture_of
@@ -75,19 +75,25 @@ def scene_label(site: Site) -> str:
     return next((name for name, holds in rules if holds), "")
 
 
-def labelled_tiles(plan: ArchivePlan) -> Iterator[tuple[int, str, int, Site]]:
+def labelled_tiles(
+    plan: ArchivePlan, label_of: Callable[[Site], str] = scene_label, classes: int = CLASSES
+) -> Iterator[tuple[int, str, int, Site]]:
     """``plan.places`` tiles with as equal numbers of each class as are found.
+
+    Args:
+        label_of: the class of a place; empty where none describes it.
+        classes: how many of them the landscape has.
 
     Yields: number of the place, class, number within the class from 1, ground.
     """
-    quota = -(-plan.places // CLASSES)
+    quota = -(-plan.places // classes)
     counts: dict[str, int] = {}
     given = 0
     for place in range(plan.places * LOOKS_A_TILE):
         if given == plan.places:
             return
         site = site_at(plan.seed, place_corner(place, plan.size), plan.size)
-        label = scene_label(site)
+        label = label_of(site)
         if not label or counts.get(label, 0) >= quota:
             continue
         counts[label] = counts.get(label, 0) + 1
