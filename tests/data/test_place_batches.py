@@ -281,9 +281,10 @@ def test_a_place_that_is_not_there_is_told_with_one_that_is(root):
         open_place(root / "c.parquet", place, products=["rgb"])
 
 
-def test_processes_read_zarr_files_that_this_one_has_open(tmp_path):
+@pytest.mark.parametrize("layout", ["ssl4eo-v1.1", "so2sat"])
+def test_processes_read_files_of_many_places_that_this_one_has_open(layout, tmp_path):
     plan = ArchivePlan(places=3, dates=1, size=32)
-    write_archive(tmp_path / "a", "ssl4eo-v1.1", plan, lambda *_: None)
+    write_archive(tmp_path / "a", layout, plan, lambda *_: None)
     ingest(tmp_path / "a", tmp_path / "c.parquet")
     draw = Draw((Slot("optical", "s2-l1c"), Slot("radar", "s1-grd")), batch_size=2, crop=16)
     here, there = (
