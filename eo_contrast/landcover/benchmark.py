@@ -6,6 +6,7 @@ A cell's predictions of the test places are written once, whole; its rows are th
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +20,12 @@ from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.files import refuse_existing, refuse_strangers, whole_file
 from eo_contrast.landcover.benchmark_config import BenchmarkConfig, Protocol
 from eo_contrast.landcover.benchmark_rows import RESULTS, Cell, ResultRows, read_rows
-from eo_contrast.landcover.config import FinetuneConfig
+from eo_contrast.landcover.config import FinetuneConfig, FinetuneData
 from eo_contrast.landcover.contenders import Contender
 from eo_contrast.landcover.finetune import RunOptions as FinetuneOptions
 from eo_contrast.landcover.finetune import finetune
 from eo_contrast.landcover.frozen import Frozen, frozen_predictions
-from eo_contrast.landcover.labels import LabelledPlaces, labelled_places
+from eo_contrast.landcover.labels import LabelConfig, LabelledPlaces, labelled_places
 from eo_contrast.landcover.predictions import Predictions, read_predictions, save_predictions
 from eo_contrast.landcover.start import RANDOM, starting_encoder
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE
@@ -37,6 +38,11 @@ WRITTEN = {
     RESULTS, PREDICTIONS, RUNS, CONTENDERS, CONFIG_FILE, REPORT_FILE, "plots", "table.md",
     "table.tex",
 }  # fmt: skip
+
+# Settings that messages of fine-tuning tell to give; here they lie below finetune.
+_SETTINGS = [f"labels.{name}" for name in LabelConfig.model_fields]
+_SETTINGS += [f"data.{name}" for name in FinetuneData.model_fields]
+_SETTING = re.compile(rf"(?<![\w./])({'|'.join(map(re.escape, _SETTINGS))})\b")
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,10 @@ def benchmark(
     """
     start = time.monotonic()
     source = open_places(data)
-    labelled = _labelled(config, encoders, source, data)
+    try:
+        labelled = _labelled(config, encoders, source, data)
+    except InputError as error:
+        raise InputError(_SETTING.sub(r"finetune.\1", str(error))) from error
     identities = {each.name: each.identity(config.seeds) for each in encoders}
     work = _Work(config, data, source, labelled, out, options)
     cells = list(cells_of(config, encoders))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eo_contrast.catalog.sampling import LEGENDS
 from eo_contrast.data.place_sources import PlaceSource
 from eo_contrast.errors import InputError
 from eo_contrast.landcover.label_sets import (
@@ -25,21 +26,28 @@ LABEL = "label"
 """Product of label maps."""
 CODES = 2**16
 MOST_CLASSES = 200
+NO_CLASS = frozenset({0, IGNORED})
+"""Codes of pixels without a class, in maps of all schemes."""
 
 
 @dataclass(frozen=True)
 class MapScheme:
-    """Classes, and which of them each code of a map means."""
+    """Classes, and which of them each code of a map means.
+
+    Attributes:
+        legend: codes that a map may have; those without a class among them do not count.
+    """
 
     classes: tuple[str, ...]
     merged: Callable[[NDArray[Any]], NDArray[np.uint8]]
+    legend: frozenset[int]
 
 
 MAP_SCHEMES: Mapping[str, MapScheme] = MappingProxyType(
     {
-        "dfc2020-8": MapScheme(DFC2020_8, eight_of_dfc2020),
-        "igbp-8": MapScheme(DFC2020_8, eight_of_igbp),
-        "corine-19": MapScheme(BIGEARTHNET_19, nineteen_of_corine),
+        "dfc2020-8": MapScheme(DFC2020_8, eight_of_dfc2020, LEGENDS["dfc"] | NO_CLASS),
+        "igbp-8": MapScheme(DFC2020_8, eight_of_igbp, LEGENDS["igbp"] | NO_CLASS),
+        "corine-19": MapScheme(BIGEARTHNET_19, nineteen_of_corine, LEGENDS["corine"] | NO_CLASS),
     }
 )
 
@@ -51,16 +59,30 @@ class LabelMaps:
     Attributes:
         band: position among the bands of the product ``label``.
         table: class of each code, uint8 (65536,); ``IGNORED`` of codes that do not count.
+        strange: which codes are refused, bool (65536,); None: none is.
+        where: what the source is of, for messages.
     """
 
     source: PlaceSource
     band: int
     table: NDArray[np.uint8]
     classes: tuple[str, ...]
+    strange: NDArray[np.bool_] | None = None
+    where: str = "data"
 
     def square(self, place: int, top: int, left: int, side: int) -> NDArray[np.uint8]:
-        """Classes (side, side) of a part of a place's first map."""
+        """Classes (side, side) of a part of a place's first map.
+
+        Raises: InputError: it has a code that is refused.
+        """
         codes = self.source.crop(place, LABEL, 0, top, left, side)[self.band]
+        if self.strange is not None and self.strange[codes].any():
+            found = " ".join(map(str, np.unique(codes[self.strange[codes]])[:5]))
+            raise InputError(
+                f"{self.where}: place {self.source.names[place]}: its label map has the codes "
+                f"{found}, which labels.scheme does not know; correct the map, choose another "
+                "labels.scheme, or give labels.ignore_unknown=true"
+            )
         classes: NDArray[np.uint8] = self.table[codes]
         return classes
 
@@ -76,7 +98,13 @@ class LabelMaps:
 
 
 def open_label_maps(
-    source: PlaceSource, scheme: str, band: str | None, places: Iterable[int], *, where: str
+    source: PlaceSource,
+    scheme: str,
+    band: str | None,
+    places: Iterable[int],
+    *,
+    where: str,
+    ignore_unknown: bool = False,
 ) -> LabelMaps:
     """The label maps of a source, read by a scheme.
 
@@ -85,6 +113,8 @@ def open_label_maps(
             named by its number.
         band: of the maps; None: the only one there is.
         where: what the source is of, for messages.
+        ignore_unknown: whether codes that the scheme does not know do not count, in place of being
+            refused where they are read.
 
     Raises: InputError: no maps, no such band, or more codes than classes can be.
     """
@@ -101,8 +131,12 @@ def open_label_maps(
     number = 0 if band is None else bands.index(band)
     if scheme in MAP_SCHEMES:
         known = MAP_SCHEMES[scheme]
-        return LabelMaps(source, number, known.merged(np.arange(CODES)), known.classes)
-    maps = LabelMaps(source, number, np.zeros(CODES, np.uint8), ())
+        strange = np.ones(CODES, bool)
+        strange[[*known.legend, source.layers[LABEL].storage.nodata]] = False
+        table = known.merged(np.arange(CODES))
+        refused = None if ignore_unknown else strange
+        return LabelMaps(source, number, table, known.classes, refused, where)
+    maps = LabelMaps(source, number, np.zeros(CODES, np.uint8), (), where=where)
     return _with_codes_found(maps, places)
 
 
@@ -114,8 +148,8 @@ def _with_codes_found(maps: LabelMaps, places: Iterable[int]) -> LabelMaps:
     codes = np.flatnonzero(there)
     if len(codes) > MOST_CLASSES:
         raise InputError(
-            f"label maps have {len(codes)} different codes, more than {MOST_CLASSES}; are they "
-            "classes? If so, merge them by labels.scheme"
+            f"{maps.where}: label maps have {len(codes)} different codes, more than "
+            f"{MOST_CLASSES}; are they classes? If so, merge them by labels.scheme"
         )
     table = np.full(CODES, IGNORED, np.uint8)
     table[codes] = np.arange(len(codes))

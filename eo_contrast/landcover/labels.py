@@ -40,6 +40,9 @@ class LabelConfig(Config):
         "merged into 19; the others read label maps, and merge their codes",
     )
     band: str | None = Field(None, description="of the label maps; None: the only one there is")
+    ignore_unknown: bool = Field(
+        False, description="whether codes of maps that the scheme does not know do not count"
+    )
     train: str = Field("train", description="name of the split that is learnt from")
     val: str | None = Field(
         "val", description="of the split that choices are made on; None: a part of the first"
@@ -72,12 +75,14 @@ class LabelledPlaces:
     Attributes:
         classes: names, in the order of positions.
         maps: where classes are of pixels; else None.
+        where: what they are of, for messages.
     """
 
     task: LandCoverTask
     classes: tuple[str, ...]
     splits: Mapping[Split, SplitPlaces]
     maps: LabelMaps | None = None
+    where: str = "data"
 
     def targets(self, split: Split) -> torch.Tensor:
         """int64 (N,) positions of classes; of several labels a place (N, C) of 0 and 1."""
@@ -90,7 +95,10 @@ class LabelledPlaces:
         Raises: InputError: as :func:`eo_contrast.landcover.fractions.label_share`.
         """
         train = self.splits["train"]
-        chosen = label_share(train.presence, fraction, seed=seed, classes=self.classes)
+        try:
+            chosen = label_share(train.presence, fraction, seed=seed, classes=self.classes)
+        except InputError as error:
+            raise InputError(f"{self.where}: {error}") from error
         return replace(self, splits={**self.splits, "train": train.at(chosen)})
 
     def unlearnt(self) -> list[str]:
@@ -127,11 +135,18 @@ def labelled_places(
         )
     wanted = (*products, LABEL) if by_maps and LABEL in source.layers else tuple(products)
     names = _split_names(config)
-    places = {split: usable_places(source, name, wanted) for split, name in names.items()}
+    places = {split: _usable(source, split, name, wanted, where) for split, name in names.items()}
     maps = None
     if by_maps:
         every = np.concatenate(list(places.values()))
-        maps = open_label_maps(source, config.scheme, config.band, every, where=where)
+        maps = open_label_maps(
+            source,
+            config.scheme,
+            config.band,
+            every,
+            where=where,
+            ignore_unknown=config.ignore_unknown,
+        )
         classes = maps.classes
         presence = {split: _on_maps(maps, task, each, side) for split, each in places.items()}
     else:
@@ -147,7 +162,25 @@ def labelled_places(
             )
     if config.val is None:
         splits |= _held_out(splits["train"], config.held_out)
-    return LabelledPlaces(task, classes, splits, maps if task == "segmentation" else None)
+        if not len(splits["train"].places):
+            raise InputError(
+                f"{where}: the split '{config.train}' has too few places to hold some of them out; "
+                "name a split to choose on by labels.val, or give more places"
+            )
+    kept = maps if task == "segmentation" else None
+    return LabelledPlaces(task, classes, splits, kept, where)
+
+
+def _usable(
+    source: PlaceSource, split: Split, name: str, wanted: tuple[str, ...], where: str
+) -> NDArray[np.int64]:
+    try:
+        return usable_places(source, name, wanted)
+    except InputError as error:
+        there = " ".join(sorted({each for each in source.splits if each})) or "none"
+        raise InputError(
+            f"{where}: {error}; its splits are {there}: choose by labels.{split}, or split it anew"
+        ) from error
 
 
 def _split_names(config: LabelConfig) -> dict[Split, str]:
@@ -173,7 +206,7 @@ def _of_text(
     where: str,
 ) -> tuple[tuple[str, ...], dict[Split, NDArray[np.bool_]]]:
     names = {
-        split: [_names(source.labels[number], config, where) for number in numbers]
+        split: [_names(source, number, config, where) for number in numbers.tolist()]
         for split, numbers in places.items()
     }
     several = [each for own in names.values() for each in own if len(each) > 1]
@@ -193,15 +226,16 @@ def _of_text(
     return classes, presence
 
 
-def _names(label: str, config: LabelConfig, where: str) -> list[str]:
-    names = [name for name in label.split(BETWEEN_LABELS) if name]
+def _names(source: PlaceSource, number: int, config: LabelConfig, where: str) -> list[str]:
+    names = [name for name in source.labels[number].split(BETWEEN_LABELS) if name]
     if config.scheme != "bigearthnet-19":
         return names
     try:
         return nineteen_of_names(names)
     except KeyError as error:
         raise InputError(
-            f"{where}: label {error} is none of BigEarthNet's; give labels.scheme=given"
+            f"{where}: place {source.names[number]}: label {error} is none of BigEarthNet's; "
+            "correct it in the archive and ingest again, or give labels.scheme=given"
         ) from error
 
 

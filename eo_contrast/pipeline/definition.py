@@ -325,11 +325,20 @@ def _refuse_missing(
     for option, path in found.items():
         if not made_by[option] and not path.exists():
             written = draft.inputs[option]
-            near = nearest(str(written), [str(output) for output in outputs])
+            others = [str(output) for output, maker in outputs.items() if maker != draft.name]
+            near = nearest(str(written), [*others, *_beside(written)])
             raise InputError(
                 f"{file}: stage {draft.name}: its {option} is {written}, which no stage makes and "
-                f"no file is{near}"
+                f"no file is{near or f'; give --set {draft.name}.{option}=PATH'}"
             )
+
+
+def _beside(path: Path) -> list[str]:
+    """What lies in the folder of a file that is missing, named as it was."""
+    folder = path.expanduser().parent
+    if not folder.is_dir():
+        return []
+    return [str(path.with_name(each.name)) for each in sorted(folder.iterdir())]
 
 
 def _refuse_cycle(
@@ -344,7 +353,9 @@ def _refuse_cycle(
     for stage, maker in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         output = next(makers[maker] for makers in made_by[stage].values() if maker in makers)
         steps.append(f"{stage} needs {output} of {maker}")
-    raise InputError(f"{file}: stages wait for each other: {', '.join(steps)}")
+    raise InputError(
+        f"{file}: stages wait for each other: {', '.join(steps)}; let one of them read another file"
+    )
 
 
 def _stage(file: Path, draft: _Drafted, paths: Mapping[str, Path]) -> Stage:

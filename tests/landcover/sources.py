@@ -35,6 +35,10 @@ class Source:
             for product in self.arrays
         }
 
+    @property
+    def names(self) -> list[str]:
+        return [f"place/{number}" for number in range(len(self.splits))]
+
     def dates(self, number: int, product: str) -> int:
         return 1
 
@@ -76,7 +80,7 @@ def written(source: Source, folder: Path) -> Path:
     """The source as a pack on disk."""
     folder.mkdir()
     table: dict[str, Any] = {
-        "place_id": [f"place/{number}" for number in range(len(source.splits))],
+        "place_id": source.names,
         "row": [0] * len(source.splits),
         "column": [0] * len(source.splits),
         "split": list(source.splits),

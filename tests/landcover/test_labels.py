@@ -51,7 +51,7 @@ def test_labels_of_bigearthnet_are_merged_into_nineteen():
 
 
 def test_a_label_that_bigearthnet_lacks_is_refused_by_name():
-    with pytest.raises(InputError, match="label 'Lawn' is none of BigEarthNet's"):
+    with pytest.raises(InputError, match="place place/0: label 'Lawn' is none of BigEarthNet's"):
         of(named(["Lawn"] * 4), "multi-label", scheme="bigearthnet-19")
 
 
@@ -106,6 +106,43 @@ def test_codes_without_a_class_are_ignored():
     source.arrays["label"][:, :, :4] = 3
     found = of(source, "segmentation", products=("s2-l2a",), scheme="dfc2020-8")
     assert (found.maps.whole(0)[:4] == IGNORED).all()
+
+
+@pytest.mark.parametrize("task", ["segmentation", "classification", "multi-label"])
+def test_codes_that_the_scheme_does_not_know_are_refused_unless_they_are_not_to_count(task):
+    source = mapped()
+    source.arrays["label"][5, :, :4] = 77
+    asked = {"products": ("s2-l2a",), "scheme": "dfc2020-8"}
+    with pytest.raises(InputError, match=r"data: place place/5: .* codes 77, which labels\.scheme"):
+        of(source, task, **asked)
+    found = of(source, task, **asked, ignore_unknown=True)
+    assert 5 in found.splits["train"].places
+    if found.maps:
+        assert (found.maps.whole(5)[:4] == IGNORED).all()
+
+
+@pytest.mark.parametrize("code", [0, 255])
+def test_pixels_without_a_class_are_no_unknown_codes(code):
+    source = mapped()
+    source.arrays["label"][:, :, :4] = code
+    found = of(source, "segmentation", products=("s2-l2a",), scheme="dfc2020-8")
+    assert (found.maps.whole(0)[:4] == IGNORED).all()
+
+
+def test_too_few_places_to_hold_one_out_are_refused():
+    source = named(["lake", "town", "lake", "town"], ["train"] * 2 + ["test"] * 2)
+    with pytest.raises(InputError, match="data: the split 'train' has too few places to hold"):
+        of(source, val=None)
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match=r"data: no place in the split 'dev'.* test train val: "):
+        of(named(["lake", "town", "lake", "town"]), val="dev")
+
+
+def test_a_share_that_is_too_small_names_the_data():
+    with pytest.raises(InputError, match=r"^data: label fraction 0\.01: leaves class 'lake'"):
+        of(named(["lake"] * 40 + ["town"] * 40)).share(0.01, seed=0)
 
 
 def test_the_label_of_a_place_is_its_maps_commonest_class():

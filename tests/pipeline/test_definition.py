@@ -37,13 +37,15 @@ def test_a_cycle_is_named_stage_by_stage(tmp_path: Path) -> None:
     }
     assert refusal_of(tmp_path, stages) == (
         "FILE: stages wait for each other: a needs c.txt of c, c needs b.txt of b, "
-        "b needs a.txt of a"
+        "b needs a.txt of a; let one of them read another file"
     )
 
 
 def test_a_stage_may_not_wait_for_itself(tmp_path: Path) -> None:
     stages = {"a": {"parts": {"x": "a.txt"}, "out": "a.txt"}}
-    assert refusal_of(tmp_path, stages) == ("FILE: stages wait for each other: a needs a.txt of a")
+    assert refusal_of(tmp_path, stages) == (
+        "FILE: stages wait for each other: a needs a.txt of a; let one of them read another file"
+    )
 
 
 def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
@@ -101,8 +103,18 @@ def test_an_input_that_no_stage_makes_and_no_file_is_names_the_nearest(tmp_path:
 def test_a_missing_file_is_named_as_it_was_given(tmp_path: Path) -> None:
     stages = {"a": {"parts": {"x": "/nowhere/at/all.tif"}, "out": "a.txt"}}
     assert refusal_of(tmp_path, stages) == (
-        "FILE: stage a: its parts.x is /nowhere/at/all.tif, which no stage makes and no file is"
+        "FILE: stage a: its parts.x is /nowhere/at/all.tif, which no stage makes and no file is; "
+        "give --set a.parts.x=PATH"
     )
+
+
+def test_a_missing_file_is_likely_another_beside_it_and_never_the_stages_own_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eurosat.parquet").write_text("catalogue")
+    stages = {"a": {"parts": {"x": "eurosta.parquet"}, "out": "eurosta2.parquet"}}
+    assert refusal_of(tmp_path, stages).endswith("; did you mean 'eurosat.parquet'?")
 
 
 @pytest.mark.parametrize(
