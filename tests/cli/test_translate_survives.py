@@ -145,7 +145,7 @@ def test_a_run_stopped_after_its_item_was_written_goes_on(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("eo_contrast.translate.finish._MADE_OF_RASTER", {"cog": stopped})
+        patched.setattr("eo_contrast.inference.finish._MADE_OF_RASTER", {"cog": stopped})
         with pytest.raises(Interrupted):
             translate_raster(source, out, identity, TranslateOptions(), quiet=True)
     assert (tmp_path / "b.stac.json").exists()
