@@ -359,8 +359,8 @@ def test_a_share_that_leaves_a_class_empty_is_refused(pictures, tmp_path):
             config(data={"label_fraction": 0.01}), pictures, "random", tmp_path / "run", options()
         )
     assert str(caught.value) == (
-        f"{pictures}: label fraction 0.01: leaves class 'field' and 1 more classes without a place; "
-        "give at least 0.0625"
+        f"{pictures}: label fraction 0.01: leaves class 'field' and 1 more classes without a "
+        "place; give at least 0.0625"
     )
     assert not (tmp_path / "run").exists()
 
