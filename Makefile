@@ -34,7 +34,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope $(TESTS)
 
 docs: $(VENV)/installed-docs
 	$(BIN)/python docs/site/make_api.py
