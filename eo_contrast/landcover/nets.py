@@ -44,8 +44,9 @@ class PlaceClassifier(nn.Module):
         """(N, width of all sensors), one sensor behind the other; 0 of one without images."""
         encode = self.encoders.headed if self._headed else self.encoders
         found = {name: encode(name, images[name]) for name in self.sensors if name in images}
-        absent = torch.zeros_like(next(iter(found.values())))
-        return torch.cat([found.get(name, absent) for name in self.sensors], dim=1)
+        some = next(iter(found.values()))
+        parts = [found[name] if name in found else torch.zeros_like(some) for name in self.sensors]
+        return torch.cat(parts, dim=1)
 
     def classify(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (N, classes) of :meth:`features`.
@@ -89,8 +90,11 @@ class PixelClassifier(nn.Module):
             if name in images
         }
         known = present_sensors(self.sensors, images, present)
-        absent = [torch.zeros_like(level) for level in next(iter(found.values()))]
-        pyramids = [found.get(name, absent) for name in self.sensors]
+        some = next(iter(found.values()))
+        pyramids = [
+            found[name] if name in found else [torch.zeros_like(level) for level in some]
+            for name in self.sensors
+        ]
         maps = [fuse(level, known) for fuse, *level in zip(self.fusion, *pyramids, strict=True)]
         if not self._one_stride:
             return maps
