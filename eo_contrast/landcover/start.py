@@ -69,8 +69,10 @@ def starting_encoder(
         return _random(config, source, where)
     card = read_encoder_card(encoder)
     _tell_resolution(card, source, where, say)
-    sensors = config.data.sensors or _seen(card, source, config.data.allow_band_change)
-    changed = _changed(card, sensors, config.data.allow_band_change, source, where)
+    asked = config.data.sensors
+    change = config.data.allow_band_change
+    sensors = _called(card, asked) if asked else _seen(card, source, change)
+    changed = _changed(card, sensors, change, source, where)
     if changed:
         net, card, remarks = load_adapted(encoder, changed, allow_band_change=True)
         for remark in remarks:
@@ -78,7 +80,21 @@ def starting_encoder(
     else:
         net, card = load_encoder(encoder)
     digest = hashlib.sha256(model_file(encoder).read_bytes()).hexdigest()[:16]
-    return Start(net, card, tuple(sensors), digest)
+    return Start(net, card, sensors, digest)
+
+
+def _called(card: EncoderCard, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The encoder's sensors of those names, else its only ones of those products or satellites."""
+    found = {}
+    for name in names:
+        fitting = [
+            own
+            for own, eats in card.sensors.items()
+            if name in (eats.product, _sensor_of(eats.product))
+        ]
+        known = name in card.sensors or len(fitting) != 1
+        found[name if known else fitting[0]] = None
+    return tuple(found)
 
 
 def _seen(card: EncoderCard, source: PlaceSource, change: bool) -> tuple[str, ...]:

@@ -39,13 +39,14 @@ def having(*layers: Layer, resolution: float | None = None) -> Any:
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of radar and of level 1, at ten metres."""
-    folder: Path = tmp_path_factory.mktemp("encoder")
+    return eating(tmp_path_factory.mktemp("encoder"), s1="s1-grd", s2="s2-l1c")
+
+
+def eating(folder: Path, **products: str) -> str:
+    """A saved encoder of these products by the names of its sensors."""
     card = EncoderCard(
         architecture=EncoderConfig(stem="small"),
-        sensors={
-            "s1": sensor_input(layer("s1-grd")),
-            "s2": sensor_input(layer("s2-l1c")),
-        },
+        sensors={name: sensor_input(layer(product)) for name, product in products.items()},
         size=16,
         ground_resolution_m=10.0,
         trained={"method": "s1s2"},
@@ -99,6 +100,12 @@ def test_colours_are_bands_of_optics(encoder):
     found = start(encoder, having(rgb), sensors=["s2"], allow_band_change=True)
     assert found.card.sensors["s2"].product == "rgb"
     assert found.card.sensors["s2"].bands == ("blue", "green", "red")
+
+
+@pytest.mark.parametrize("name", ["image", "s2", "s2-l1c"])
+def test_a_sensor_is_known_by_what_it_eats_too(tmp_path, name):
+    found = start(eating(tmp_path, image="s2-l1c"), having(layer("s2-l1c")), sensors=[name])
+    assert found.sensors == ("image",)
 
 
 def test_data_that_share_no_band_are_refused_all_the_same(encoder):

@@ -29,8 +29,11 @@ class LandCoverMapStage(Config):
     bands: str | None = None
     scaling: str = "card"
     aoi: OptionalInput = None
+    grid: Literal["source", "model"] = "source"
     beside: Inputs = Field({}, description="rasters of the model's other sensors, by sensor")
+    without: tuple[str, ...] = Field((), description="sensors that there is no raster of")
     format: Literal["cog", "gtiff", "png", "xyz", "mbtiles", "pmtiles"] = "cog"
+    compat: bool = False
     stac: bool = True
     vector: OptionalOutput = Field(None, description="also the map's polygons, by class")
     probabilities: OptionalOutput = Field(None, description="also every class's, to a GeoTIFF")
@@ -52,17 +55,21 @@ def land_cover_map(config: LandCoverMapStage, call: Call) -> dict[str, Any]:
     return mapped(
         config.source,
         config.out,
-        load_land_cover_model(str(config.model), torch.device(resolve_device(call.device))),
+        load_land_cover_model(
+            str(config.model), torch.device(resolve_device(call.device)), without=config.without
+        ),
         MapOptions(
             tile=config.tile,
             overlap=config.overlap,
             bands=config.bands,
             scaling=config.scaling,
             aoi=config.aoi,
+            grid=config.grid,
             beside=config.beside,
         ),
         finish=Finish(
             format=config.format,
+            compat=config.compat,
             stac=config.stac,
             vector=None if config.vector is None else str(config.vector),
             probabilities=None if config.probabilities is None else str(config.probabilities),
