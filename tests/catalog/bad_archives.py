@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,7 +19,10 @@ from eo_contrast.bands import L1C, ORDERS
 from eo_contrast.synth.archives import write_archive
 from eo_contrast.synth.archives.images import ArchivePlan
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from typed import typed
+
 HEAD = """# Archives with a fault
 
 `PYTHONPATH=.:tests python tests/catalog/bad_archives.py` makes each archive by `synth`, spoils it,
@@ -144,15 +145,11 @@ def answer(case: Case, folder: Path) -> tuple[int, str, int | None]:
     plan = ArchivePlan(places=2, dates=1, size=32)
     write_archive(root, case.layout, plan, lambda _done, _what="": None)
     case.spoil(root)
-    done = subprocess.run(
-        [sys.executable, "-m", "eo_contrast", "ingest", "archive", "--out", "c.parquet", "--json",
-         *case.words],
-        cwd=folder, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    rows = json.loads(done.stdout)["rows"] if done.returncode == 0 else None
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("ingest: ")]
-    return done.returncode, "\n".join(lines), rows
+    words = ["ingest", "archive", "--out", "c.parquet", "--json", *case.words]
+    ran = typed(words, folder)
+    rows = json.loads(ran.stdout)["rows"] if ran.exit_code == 0 else None
+    lines = [line for line in ran.stderr.splitlines() if not line.startswith("ingest: ")]
+    return ran.exit_code, "\n".join(lines), rows
 
 
 def main() -> None:

@@ -27,6 +27,10 @@ from PIL import Image
 from rasterio.transform import from_origin
 from shapely import box
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from typed import done, typed
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PIXELS = np.random.default_rng(0)
 TINY = {
@@ -143,10 +147,7 @@ def _tower(folder: Path) -> None:
 def _half_done(folder: Path) -> None:
     _raster(folder / "tall.tif", bands=3, side=1200)
     half = "translate tall.tif map.tif --model identity --quiet --shard 0/2"
-    command = [sys.executable, "-m", "eo_contrast", *half.split()]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    # What it says is not part of the table that this file prints.
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done(half.split(), folder)
 
 
 def _finished_run(folder: Path) -> None:
@@ -356,14 +357,26 @@ def answer(case: Case, folder: Path) -> Answer:
     good_files(folder)
     case.spoil(folder)
     before = dict(_contents(folder))
+    words = shlex.split(case.command)
+    if case.largest_file is None:
+        ran = typed(words, folder)
+        exit_code, stderr = ran.exit_code, ran.stderr
+    else:
+        exit_code, stderr = _limited(words, folder, case.largest_file)
+    after = dict(_contents(folder))
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    return Answer(exit_code, stderr, tuple(sorted(changed)))
+
+
+def _limited(words: list[str], folder: Path, largest_file: int) -> tuple[int, str]:
+    """Exit code and standard error of a process that may write so many bytes a file."""
 
     def limit() -> None:
-        if case.largest_file is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (case.largest_file, case.largest_file))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
     ran = subprocess.run(
-        [sys.executable, "-m", "eo_contrast", *shlex.split(case.command)],
+        [sys.executable, "-m", "eo_contrast", *words],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
@@ -372,9 +385,7 @@ def answer(case: Case, folder: Path) -> Answer:
         preexec_fn=limit,
         timeout=240,
     )
-    after = dict(_contents(folder))
-    changed = {path for path in before | after if before.get(path) != after.get(path)}
-    return Answer(ran.returncode, ran.stderr, tuple(sorted(changed)))
+    return ran.returncode, ran.stderr
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,9 +6,7 @@ docs/results/land-cover.md shows.
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import rasterio
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from typed import done, typed
+
 FILES = {
     "cycle.yaml": (
         "stages:\n"
@@ -147,34 +148,21 @@ def prepare(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     for words in MADE:
-        typed(words, folder).check_returncode()
+        done(shlex.split(words), folder)
     _split(folder / "world")
     _rename_a_class(folder / "patches")
     _recode_a_map(folder / "dfc")
     for words in INGESTED:
-        typed(words, folder).check_returncode()
-
-
-def typed(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Type a command after ``eo-contrast`` in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "eo_contrast", *shlex.split(words)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+        done(shlex.split(words), folder)
 
 
 def answer(case: Case, folder: Path) -> Answer:
     """Type a case's command in a folder that :func:`prepare` filled."""
     before = dict(_contents(folder))
-    ran = typed(case.command, folder)
+    ran = typed(shlex.split(case.command), folder)
     after = dict(_contents(folder))
     changed = {path for path in before | after if before.get(path) != after.get(path)}
-    return Answer(ran.returncode, ran.stdout, ran.stderr, tuple(sorted(changed)))
+    return Answer(ran.exit_code, ran.stdout, ran.stderr, tuple(sorted(changed)))
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from killed import assert_same, wait_for
 from sources import coloured, mapped, written
+from typed import done
 
 from eo_contrast.training.checkpoint import load_checkpoint
 
@@ -56,7 +57,7 @@ def test_stopped_by_a_signal_and_resumed_is_the_straight_run(
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     command = command_of(config, data, tmp_path)
     told = finished([*command, str(straight)])
-    process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
+    process = started([*command, str(broken)])
     wait_for(broken / "last.ckpt", process)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
@@ -74,11 +75,7 @@ def test_stopped_by_a_signal_and_resumed_is_the_straight_run(
 def test_a_stop_is_told_in_one_line_that_says_how_to_go_on(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        [*command_of(CLASSES, data, tmp_path), str(tmp_path / "run")],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started([*command_of(CLASSES, data, tmp_path), str(tmp_path / "run")])
     wait_for(tmp_path / "run" / "metrics.jsonl", process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
@@ -93,14 +90,18 @@ def command_of(config: dict[str, Any], data: dict[str, Path], folder: Path) -> S
     file.write_text(yaml.safe_dump(config))
     pack = data[config.get("task", "classification")]
     words = ["finetune", str(file), "--data", str(pack), "--encoder", "random"]
-    return [sys.executable, "-m", "eo_contrast", *words, "--device", "cpu", "--json", "--out"]
+    return [*words, "--device", "cpu", "--json", "--out"]
 
 
-def finished(command: Sequence[str]) -> dict[str, Any]:
+def started(words: Sequence[str]) -> subprocess.Popen[str]:
+    """A run in a process of its own."""
+    command = [sys.executable, "-m", "eo_contrast", *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def finished(words: Sequence[str]) -> dict[str, Any]:
     """What a run tells when it has ended."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(done(words).stdout)
     return told
 
 

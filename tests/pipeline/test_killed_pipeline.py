@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from killed import wait_for
+from typed import done
 
 from eo_contrast.pipeline.record import read_record
 
@@ -49,30 +50,23 @@ MADE_BY_TIME = ("events.", "timings.jsonl", "last.ckpt")
 
 def run(folder: Path, *words: str) -> list[str]:
     """Run to the end; the stages that ran."""
-    command = [sys.executable, "-m", "eo_contrast", "run", str(folder / "small.yaml")]
-    done = subprocess.run(
-        [*command, "--out", str(folder / "out"), "--device", "cpu", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [line.split(":")[0] for line in done.stderr.splitlines() if ": done in" in line]
+    given = ["run", folder / "small.yaml", "--out", folder / "out", "--device", "cpu", *words]
+    said = done(given).stderr
+    return [line.split(":")[0] for line in said.splitlines() if ": done in" in line]
 
 
 def killed(folder: Path, name: str, times: int = 1) -> str:
     """Run until a file is about to get its name; what was said."""
     words = [str(folder / "small.yaml"), "--out", str(folder / "out"), "--device", "cpu"]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(DRIVER), name, str(times), *words],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    return done.stderr
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    return process.stderr
 
 
 def write(folder: Path, stages: list[str]) -> None:

@@ -13,6 +13,7 @@ import torch
 import yaml
 from killed import assert_same, wait_for
 from small_run import METHODS, PLACES, SIDE, packed_world, small
+from typed import done
 
 from eo_contrast.config import load_config, shipped_folder
 from eo_contrast.data.place_sources import open_places
@@ -85,18 +86,19 @@ def test_a_run_in_two_halves_is_the_straight_run_bit_for_bit(world, tmp_path, me
 )
 def test_stopped_by_a_signal_and_resumed_is_the_straight_run(world, tmp_path, method, how):
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(small(method, save_every=2).model_dump(mode="json")))
-    command = [sys.executable, "-m", "eo_contrast", "pretrain", str(file), "--data", str(world)]
-    command += ["--steps", "40", "--device", "cpu", "--quiet", "--out"]
+    file.write_text(yaml.safe_dump(small(method, save_every=4).model_dump(mode="json")))
+    words = ["pretrain", str(file), "--data", str(world)]
+    words += ["--steps", "16", "--device", "cpu", "--quiet", "--out"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    subprocess.run([*command, str(straight)], check=True, timeout=200)
-    process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
+    done([*words, straight])
+    command = [sys.executable, "-m", "eo_contrast", *words, str(broken)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(broken / "last.ckpt", process)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == (75 if how == signal.SIGTERM else -signal.SIGKILL), said
-    assert 0 < load_checkpoint(broken / "last.ckpt")["step"] < 40
-    subprocess.run([*command, str(broken), "--resume"], check=True, timeout=200)
+    assert 0 < load_checkpoint(broken / "last.ckpt")["step"] < 16
+    done([*words, broken, "--resume"])
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
     assert_same(*(load_checkpoint(run / "last.ckpt") for run in (straight, broken)))

@@ -19,6 +19,7 @@ import torch
 import yaml
 from PIL import Image
 from tiny_run import TINY
+from typed import done
 
 from eo_contrast.errors import InputError, Interrupted
 from eo_contrast.training.card import load_model, read_card
@@ -108,19 +109,20 @@ def test_without_an_average_the_last_weights_are_saved_and_resumed(tiles, tmp_pa
 def test_stopping_by_sigterm_and_resuming_is_the_straight_run_bit_for_bit(tiles, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(TINY | {"schedule": {"unit": "steps", "constant": 200}}))
-    command = [sys.executable, "-m", "eo_contrast", "train-translator", str(file)]
-    command += ["--data", str(tiles), "--steps", "150", "--device", "cpu", "--quiet", "--out"]
+    words = ["train-translator", str(file), "--data", str(tiles), "--steps", "80"]
+    words += ["--device", "cpu", "--quiet", "--out"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    subprocess.run([*command, str(straight)], check=True, timeout=120)
-    process = subprocess.Popen([*command, str(broken)], stderr=subprocess.PIPE, text=True)
+    done([*words, straight])
+    command = [sys.executable, "-m", "eo_contrast", *words, str(broken)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for_rows(broken / "metrics.jsonl", 2)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
     assert "--resume" in stderr
     stopped_at = load_checkpoint(broken / "last.ckpt")["step"]
-    assert 0 < stopped_at < 150
-    subprocess.run([*command, str(broken), "--resume"], check=True, timeout=120)
+    assert 0 < stopped_at < 80
+    done([*words, broken, "--resume"])
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
     one, other = (load_checkpoint(run / "last.ckpt") for run in (straight, broken))
