@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rasterio
+from typed import done
 
 SMALL = [
     "archive.places=12",
@@ -34,10 +33,8 @@ SMALL = [
 
 def quickstart(folder: Path, *more: str) -> dict[str, Any]:
     sets = [word for value in SMALL for word in ("--set", value)]
-    command = [sys.executable, "-m", "eo_contrast", "quickstart", str(folder), *sets, *more]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    result = done(["quickstart", folder, *sets, *more, "--json"])
+    told: dict[str, Any] = json.loads(result.stdout)
     return told
 
 
