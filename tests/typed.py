@@ -21,10 +21,12 @@ UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, Resource
 """What Python leaves out of what it prints."""
 
 
-def typed(words: Sequence[str | Path], folder: Path | None = None) -> Result:
+def typed(words: Sequence[str | Path], folder: Path | None = None, **environment: str) -> Result:
     """Type a command after ``eo-contrast``, in a folder where one is given."""
     with contextlib.chdir(folder or Path.cwd()), warnings_printed():
-        return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+        return CliRunner(env=environment).invoke(
+            main, [str(word) for word in words], catch_exceptions=False
+        )
 
 
 def done(words: Sequence[str | Path], folder: Path | None = None) -> Result:

@@ -20,10 +20,10 @@ from translate_runs import (
     environment,
     killed_midway,
     names,
-    run,
     tiny_model,
     wait_for_piece,
 )
+from typed import typed
 
 HEIGHT, WIDTH = 2300, 300  # five pieces
 TILES = ("--tile", "256", "--quiet", "--no-stac")
@@ -51,8 +51,8 @@ def expected(scene: Path, model: Path) -> bytes:
 
 
 def translated(scene: Path, out: Path, model: Path, *words: str, **more: str) -> None:
-    done = run("translate", scene, out, "--model", model, *TILES, *words, **more)
-    assert done.returncode == 0, done.stderr
+    done = typed(["translate", scene, out, "--model", model, *TILES, *words], **more)
+    assert done.exit_code == 0, done.stderr
 
 
 def test_two_processes(scene: Path, model: Path, expected: bytes, tmp_path: Path) -> None:
@@ -66,15 +66,15 @@ def test_shards_of_an_array_and_merge(
 ) -> None:
     out = tmp_path / "b.tif"
     translated(scene, out, model, "--shard", "2/3")
-    lacking = run("merge", out)
-    assert lacking.returncode == 2
+    lacking = typed(["merge", out])
+    assert lacking.exit_code == 2
     assert lacking.stderr.startswith(f"error: {out}: 3 of 5 pieces are missing")
     for task in ("5", "7"):  # numbers 0 and 2 of an array 5-7; the run above was number 2 of 3
         slurm = {"ID": task, "COUNT": "3", "MIN": "5"}
         array = {f"SLURM_ARRAY_TASK_{key}": value for key, value in slurm.items()}
         translated(scene, out, model, **array)
     translated(scene, out, model, "--shard", "1/3")
-    assert run("merge", out).returncode == 0
+    assert typed(["merge", out]).exit_code == 0
     assert out.read_bytes() == expected
     assert names(tmp_path) == ["b.tif"]
 
@@ -87,13 +87,13 @@ def test_a_run_that_is_killed_goes_on_with_resume(
     words = ("translate", scene, out, "--model", model, *TILES)
     assert killed_midway(out, *words, by=by) == (75 if by == signal.SIGTERM else -by)
     assert not out.exists()
-    refused = run(*words)
-    assert refused.returncode == 2
+    refused = typed(words)
+    assert refused.exit_code == 2
     assert "--resume" in refused.stderr
-    other = run(*words, "--resume", "--overlap", "64")
-    assert other.returncode == 2
+    other = typed([*words, "--resume", "--overlap", "64"])
+    assert other.exit_code == 2
     assert "--overlap not given, this one 64" in other.stderr
-    assert run(*words, "--resume").returncode == 0
+    assert typed([*words, "--resume"]).exit_code == 0
     assert out.read_bytes() == expected
     assert names(tmp_path) == ["b.tif"]
 
@@ -118,8 +118,8 @@ def test_a_dask_cluster_one_of_whose_workers_dies(
 
 def test_a_scheduler_that_is_not_there_is_named(scene: Path, model: Path, tmp_path: Path) -> None:
     words = ("translate", scene, tmp_path / "b.tif", "--model", model)
-    done = run(*words, "--scheduler", "tcp://127.0.0.1:9", "--quiet")
-    assert done.returncode == 2
+    done = typed([*words, "--scheduler", "tcp://127.0.0.1:9", "--quiet"])
+    assert done.exit_code == 2
     assert done.stderr.startswith("error: --scheduler tcp://127.0.0.1:9: no dask scheduler")
     assert names(tmp_path) == []
 

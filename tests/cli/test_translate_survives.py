@@ -16,7 +16,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from raster_factory import UTM_10M, write_raster
-from translate_runs import killed_midway, names, run, started, tiny_model, wait_for_piece
+from translate_runs import killed_midway, names, run_apart, started, tiny_model, wait_for_piece
+from typed import typed
 from web_folder import served
 
 from eo_contrast.errors import InputError, Interrupted
@@ -55,9 +56,9 @@ def test_workers_of_a_killed_run_write_nothing_into_the_next_one(tmp_path, model
     wait_for_piece(out)
     first.kill()
     first.wait()
-    assert run(*words(source, out, model, "--overwrite", "--bands", "3,2,1")).returncode == 0
+    assert typed(words(source, out, model, "--overwrite", "--bands", "3,2,1")).exit_code == 0
     alone = tmp_path / "alone.tif"
-    assert run(*words(source, alone, model, "--bands", "3,2,1")).returncode == 0
+    assert typed(words(source, alone, model, "--bands", "3,2,1")).exit_code == 0
     assert out.read_bytes() == alone.read_bytes()
     time.sleep(2)
     assert names(out.parent) == ["b.stac.json", "b.tif"]
@@ -76,18 +77,18 @@ def test_a_folder_that_is_somebody_s_home_is_not_replaced_by_tiles(tmp_path):
     source, home = scene(tmp_path / "a.tif"), tmp_path / "home"
     home.mkdir()
     (home / "precious.txt").write_text("mine")
-    done = run(*words(source, home, "identity", "--format", "xyz", "--overwrite"))
-    assert done.returncode == 2
+    done = typed(words(source, home, "identity", "--format", "xyz", "--overwrite"))
+    assert done.exit_code == 2
     assert "holds precious.txt, which no --format xyz makes" in done.stderr
     assert (home / "precious.txt").read_text() == "mine"
 
 
 def test_a_scheduler_that_does_not_answer_costs_no_finished_piece(tmp_path, model):
     source, out = scene(tmp_path / "a.tif"), tmp_path / "b.tif"
-    assert run(*words(source, out, model, "--shard", "0/2")).returncode == 0
+    assert typed(words(source, out, model, "--shard", "0/2")).exit_code == 0
     before = set(Journal(out).finished())
-    done = run(*words(source, out, model, "--resume", "--scheduler", "tcp://127.0.0.1:9"))
-    assert done.returncode == 2
+    done = typed(words(source, out, model, "--resume", "--scheduler", "tcp://127.0.0.1:9"))
+    assert done.exit_code == 2
     assert set(Journal(out).finished()) == before != set()
 
 
@@ -103,8 +104,8 @@ def test_a_server_that_goes_away_leaves_a_run_to_go_on_with(tmp_path, model):
         assert first.wait(timeout=120) == 1
         assert Journal(out).finished()
         away.rename(source)
-        assert run(*words(address, out, model, "--tile", "128", "--resume")).returncode == 0
-    assert run(*words(source, tmp_path / "c.tif", model, "--tile", "128")).returncode == 0
+        assert run_apart(*words(address, out, model, "--tile", "128", "--resume")).returncode == 0
+    assert typed(words(source, tmp_path / "c.tif", model, "--tile", "128")).exit_code == 0
     with rasterio.open(out) as made, rasterio.open(tmp_path / "c.tif") as expected:
         np.testing.assert_array_equal(made.read(), expected.read())
 
@@ -156,10 +157,10 @@ def test_a_run_stopped_after_its_item_was_written_goes_on(tmp_path, monkeypatch)
 def test_two_runs_of_one_output_do_not_meet(tmp_path):
     source, out = scene(tmp_path / "a.tif", height=60), tmp_path / "b.tif"
     with locked(out):
-        second = run(*words(source, out, "identity"))
+        second = run_apart(*words(source, out, "identity"))
     assert second.returncode == 2
     assert "another run is writing it" in second.stderr
-    assert run(*words(source, out, "identity")).returncode == 0
+    assert typed(words(source, out, "identity")).exit_code == 0
 
 
 def test_another_output_s_side_files_do_not_outlive_it(tmp_path):
@@ -204,8 +205,8 @@ def test_the_result_names_no_folder_of_this_machine(tmp_path):
 
 def test_a_source_whose_mask_beside_it_changed_is_another_source(tmp_path):
     source, out = scene(tmp_path / "a.tif"), tmp_path / "b.tif"
-    assert run(*words(source, out, "identity", "--shard", "0/2")).returncode == 0
+    assert typed(words(source, out, "identity", "--shard", "0/2")).exit_code == 0
     write_raster(tmp_path / "a.tif.msk", np.full((1, HEIGHT, WIDTH), 255, np.uint8))
-    done = run(*words(source, out, "identity", "--resume"))
-    assert done.returncode == 2
+    done = typed(words(source, out, "identity", "--resume"))
+    assert done.exit_code == 2
     assert "the run begun here has source" in done.stderr

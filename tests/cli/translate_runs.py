@@ -1,4 +1,4 @@
-"""Whole translate commands as processes of their own, to be killed."""
+"""Whole translate commands, some as processes of their own, to be killed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "eo_contrast", *map(str, words)]
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", **more}
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
 
 
-def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+def run_apart(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which has seen no file and holds no lock."""
     return subprocess.run(
-        command(*words), env=environment(**more), capture_output=True, text=True, timeout=240
+        command(*words), env=environment(), capture_output=True, text=True, timeout=240
     )
 
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "landcover"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "cli"))
 
 from map_scenes import CLASSES, card, decibel, optical, radar, reflectance, saved
-from translate_runs import killed_midway, names, run
+from translate_runs import killed_midway, names
+from typed import typed
 
 HEIGHT, WIDTH = 2300, 90  # five pieces
 OUTPUTS = ("map.tif", "map.tif.aux.xml", "map.gpkg", "p.tif")
@@ -42,8 +43,8 @@ def words(folder: Path, place: Path) -> tuple[str | Path, ...]:
 
 
 def mapped(folder: Path, place: Path, *more: str) -> str:
-    done = run(*words(folder, place), *more)
-    assert done.returncode == 0, done.stderr
+    done = typed([*words(folder, place), *more])
+    assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
@@ -60,13 +61,13 @@ def test_two_processes(folder: Path, tmp_path: Path) -> None:
 
 def test_shards_and_merge(folder: Path, tmp_path: Path) -> None:
     mapped(folder, tmp_path, "--shard", "2/2")
-    lacking = run("merge", tmp_path / "map.tif")
-    assert lacking.returncode == 2
+    lacking = typed(["merge", tmp_path / "map.tif"])
+    assert lacking.exit_code == 2
     assert "pieces are missing" in lacking.stderr
     mapped(folder, tmp_path, "--shard", "1/2")
     assert not (tmp_path / "map.tif").exists()
-    merged = run("merge", tmp_path / "map.tif", "--json", "--quiet")
-    assert merged.returncode == 0, merged.stderr
+    merged = typed(["merge", tmp_path / "map.tif", "--json", "--quiet"])
+    assert merged.exit_code == 0, merged.stderr
     assert sum(json.loads(merged.stdout)["classes"].values()) > 0
     assert_as_expected(folder, tmp_path)
 
@@ -75,11 +76,11 @@ def test_a_run_that_is_killed_goes_on_with_resume(folder: Path, tmp_path: Path) 
     by = signal.SIGKILL
     assert killed_midway(tmp_path / "map.tif", *words(folder, tmp_path), by=by) == -by
     assert not any((tmp_path / name).exists() for name in OUTPUTS)
-    refused = run(*words(folder, tmp_path))
-    assert refused.returncode == 2
+    refused = typed(words(folder, tmp_path))
+    assert refused.exit_code == 2
     assert "--resume" in refused.stderr
-    other = run(*words(folder, tmp_path), "--resume", "--overlap", "8")
-    assert other.returncode == 2
+    other = typed([*words(folder, tmp_path), "--resume", "--overlap", "8"])
+    assert other.exit_code == 2
     assert "--overlap not given, this one 8" in other.stderr
     mapped(folder, tmp_path, "--resume")
     assert_as_expected(folder, tmp_path)
@@ -99,7 +100,7 @@ def test_what_is_printed_is_one_object_that_fits_the_map(folder: Path, tmp_path:
     assert told["classes"] == {name: counted[k] for k, name in enumerate(CLASSES)}
     assert counted[255] + sum(told["classes"].values()) == WIDTH * HEIGHT
     assert len([count for count in told["classes"].values() if count]) > 1
-    facts = json.loads(run("info", tmp_path / "map.tif", "--json").stdout)
+    facts = json.loads(typed(["info", tmp_path / "map.tif", "--json"]).stdout)
     assert facts["classes"] == {str(number): name for number, name in enumerate(CLASSES)}
 
 
@@ -108,11 +109,11 @@ def test_many_rasters_are_mapped_into_a_folder(tmp_path: Path) -> None:
     (tmp_path / "scenes").mkdir()
     for name in ("a.tif", "b.tif"):
         optical(tmp_path / "scenes" / name, reflectance(64, 70))
-    done = run(
+    done = typed([
         "land-cover-map", tmp_path / "scenes", tmp_path / "maps", "--model", tmp_path / "model",
         "--json", "--quiet",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     assert sum(told["classes"].values()) == sum(sum(f["classes"].values()) for f in told["files"])
     assert {"a.tif", "b.tif", "a.tif.aux.xml", "a.stac.json"} <= set(names(tmp_path / "maps"))
