@@ -36,7 +36,8 @@ def test_a_cluster_makes_the_same_catalogue_and_outlives_a_worker(tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_scheduler_that_is_not_there_leaves_nothing(tmp_path):
+def test_a_scheduler_that_is_not_there_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("eo_contrast.cluster.CONNECT_SECONDS", 1)
     root = eurosat_ms(tmp_path / "ms")
     with pytest.raises(InputError, match="no dask scheduler answers there"):
         ingest(root, tmp_path / "c.parquet", scheduler="tcp://127.0.0.1:9")

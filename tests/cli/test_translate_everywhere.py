@@ -116,7 +116,10 @@ def test_a_dask_cluster_one_of_whose_workers_dies(
     assert names(tmp_path) == ["a.tif", "b.tif", "cluster"]
 
 
-def test_a_scheduler_that_is_not_there_is_named(scene: Path, model: Path, tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_named(
+    scene: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eo_contrast.cluster.CONNECT_SECONDS", 1)
     words = ("translate", scene, tmp_path / "b.tif", "--model", model)
     done = typed([*words, "--scheduler", "tcp://127.0.0.1:9", "--quiet"])
     assert done.exit_code == 2

@@ -83,7 +83,8 @@ def test_a_folder_that_is_somebody_s_home_is_not_replaced_by_tiles(tmp_path):
     assert (home / "precious.txt").read_text() == "mine"
 
 
-def test_a_scheduler_that_does_not_answer_costs_no_finished_piece(tmp_path, model):
+def test_a_scheduler_that_does_not_answer_costs_no_finished_piece(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("eo_contrast.cluster.CONNECT_SECONDS", 1)
     source, out = scene(tmp_path / "a.tif"), tmp_path / "b.tif"
     assert typed(words(source, out, model, "--shard", "0/2")).exit_code == 0
     before = set(Journal(out).finished())
