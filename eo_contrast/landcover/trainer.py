@@ -221,14 +221,14 @@ def finetune_step(
     if config.mode != "full":
         net.encoders.eval()
     present = sensors_kept(config, len(net.sensors), batch.samples, fabric.device)
-    with fabric.autocast():
-        if cached is not None and isinstance(net, PlaceClassifier):
+    if cached is not None and isinstance(net, PlaceClassifier):
+        with fabric.autocast():
             logits = net.classify(cached.train[list(batch.positions)], present)
-            loss = place_loss(
-                logits, targets[list(batch.positions)], config.loss, training.class_weights
-            )
-        else:
-            loss = _loss_of_images(training, material, batch, targets, present, fabric)
+        loss = place_loss(
+            logits, targets[list(batch.positions)], config.loss, training.class_weights
+        )
+    else:
+        loss = _loss_of_images(training, material, batch, targets, present, fabric)
     training.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     average_gradients(fabric, [net])
@@ -316,6 +316,7 @@ def _loss_of_images(
 ) -> Tensor:
     net, config = training.net, training.config
     keys = [(config.seed, sample) for sample in batch.samples]
+    # In full precision: only the net is computed in the other one.
     images = images_of(
         material,
         batch.counts,
@@ -325,8 +326,10 @@ def _loss_of_images(
         channels_last=config.channels_last,
     )
     if batch.labels is None or not isinstance(net, PixelClassifier):
+        with fabric.autocast():
+            logits = net(images, present)
         own = targets[list(batch.positions)]
-        return place_loss(net(images, present), own, config.loss, training.class_weights)
+        return place_loss(logits, own, config.loss, training.class_weights)
     classes = labels_of(
         batch.labels,
         fabric.device,
@@ -335,7 +338,8 @@ def _loss_of_images(
         augment=config.augment,
         keys=keys,
     )
-    logits = pixel_logits(net, images, material.seen, present)
+    with fabric.autocast():
+        logits = pixel_logits(net, images, material.seen, present)
     return pixel_loss(logits, classes, config.loss, training.class_weights)
 
 

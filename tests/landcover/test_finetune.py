@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -235,6 +236,34 @@ def test_dropping_a_sensor_is_what_makes_a_model_do_without_it(encoder, tmp_path
         result = finetune(given, data, str(encoder), tmp_path / f"run{share}", options())
         told[share] = result["test_without"]["s2"]["accuracy"]
     assert told[0.5] > max(told[0.0], 0.9)
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_only_the_net_is_computed_in_half_precision(pictures, maps, tmp_path, monkeypatch, task):
+    seen: dict[str, list[Any]] = {"32-true": [], "bf16-mixed": []}
+    shown = trainer.images_of
+    for precision, batches in seen.items():
+
+        def kept(*given: Any, to: list[Any] = batches, **named: Any) -> Any:
+            to.append(shown(*given, **named))
+            return to[-1]
+
+        monkeypatch.setattr(trainer, "images_of", kept)
+        given = config(
+            task=task,
+            mode="full",
+            precision=precision,
+            data={"size": 16},
+            augment={"crop_area": [0.3, 1], "contrast": 0.3, "saturation": 0.3, "blur": 0.5},
+            schedule={"epochs": 1},
+        )
+        data = pictures if task == "classification" else maps
+        result = finetune(given, data, "random", tmp_path / precision, options())
+        assert all(map(math.isfinite, result["test"].values()))
+    for whole, half in zip(seen["32-true"], seen["bf16-mixed"], strict=True):
+        for name, images in whole.items():
+            assert images.dtype == torch.float32
+            assert torch.equal(images, half[name])
 
 
 @pytest.mark.parametrize(
