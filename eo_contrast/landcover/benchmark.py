@@ -108,7 +108,7 @@ def benchmark(
     cells = list(cells_of(config, encoders))
     with disk_errors_named(out):
         _lay_out(config, identities, out, options)
-        rows = ResultRows(out / RESULTS)
+        rows = ResultRows(out / RESULTS, lambda cell: _scores(out, cell))
         computed = 0
         for done, (contender, cell) in enumerate(cells):
             options.advance(done, str(cell))
@@ -149,6 +149,12 @@ def read_benchmark(out: Path) -> dict[Cell, Predictions]:
     Raises: InputError: no benchmark lies there, or predictions are missing or damaged.
     """
     return {cell: read_predictions(_file(out, cell))[0] for cell in read_rows(out / RESULTS)}
+
+
+def _scores(out: Path, cell: Cell) -> dict[str, float] | None:
+    """Of a cell's predictions; None: there are none."""
+    file = _file(out, cell)
+    return read_predictions(file)[0].scores() if file.is_file() else None
 
 
 def _measured(work: _Work, contender: Contender, cell: Cell, rows: ResultRows) -> bool:

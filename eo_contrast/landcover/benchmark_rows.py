@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,52 +36,59 @@ class Cell:
         return f"{self.encoder}, {self.protocol}, {self.fraction:.4g} of labels, seed {self.seed}"
 
 
+ScoresOf = Callable[[Cell], Mapping[str, float] | None]
+
+
 class ResultRows:
     """The file, and which cells it has; rows are only ever added.
 
-    A kill may leave a row cut short, or the last cell with some of its rows: so that cell is taken
-    off when the file is opened, and is added again from its predictions.
+    A kill may leave a row cut short, or the last cell with some of its rows: so that cell's rows
+    are made again when the file is opened.
+
+    Args:
+        scores_of: a cell's, from its predictions; None: there are none, and its rows are left out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scores_of: ScoresOf) -> None:
         self._path = path
         self._cells: set[Cell] = set()
-        kept = self._without_last() if path.is_file() else _line(HEADER)
+        text = self._mended(scores_of) if path.is_file() else _line(HEADER)
         with whole_file(path) as partial:
-            partial.write_text(kept)
+            partial.write_text(text)
 
     def __contains__(self, cell: Cell) -> bool:
         return cell in self._cells
 
     def add(self, cell: Cell, scores: Mapping[str, float]) -> None:
         """Append a cell's rows, and wait until the disk has them."""
-        text = "".join(
-            _line((cell.encoder, cell.protocol, cell.fraction, cell.seed, name, value))
-            for name, value in scores.items()
-        )
+        text = _rows(cell, scores)
         with self._path.open("a") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         self._cells.add(cell)
 
-    def _without_last(self) -> str:
-        """The text but for the last cell; notes the cells of it."""
-        lines = self._path.read_text().splitlines(keepends=True)
-        if not lines or lines[0] != _line(HEADER):
+    def _mended(self, scores_of: ScoresOf) -> str:
+        """The text, the last cell's rows made anew; notes the cells that it has."""
+        head, *lines = self._path.read_text().splitlines(keepends=True) or [""]
+        whole = [line for line in lines if line.endswith("\n")]
+        try:
+            if head != _line(HEADER):
+                raise ValueError("another header")
+            cells = [_cell_of(next(csv.reader([line]))) for line in whole]
+        except ValueError as error:
             raise InputError(
                 f"{self._path}: is not what benchmark writes; take it away, or choose another "
                 "folder"
-            )
-        of_lines = [next(csv.reader([line]))[:4] for line in lines[1:]]
-        last = next((key for key in reversed(of_lines) if len(key) == 4), None)
-        kept = [lines[0]]
-        for line, key in zip(lines[1:], of_lines, strict=True):
-            if key == last or not line.endswith("\n"):
-                break
-            kept.append(line)
-            self._cells.add(Cell(key[0], key[1], float(key[2]), int(key[3])))
-        return "".join(kept)
+            ) from error
+        last = cells[-1] if cells else None
+        kept = [line for line, cell in zip(whole, cells, strict=True) if cell != last]
+        self._cells.update(cell for cell in cells if cell != last)
+        scores = scores_of(last) if last is not None else None
+        if last is not None and scores is not None:
+            kept.append(_rows(last, scores))
+            self._cells.add(last)
+        return head + "".join(kept)
 
 
 def read_rows(path: Path) -> dict[Cell, dict[str, float]]:
@@ -103,6 +110,16 @@ def read_rows(path: Path) -> dict[Cell, dict[str, float]]:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: is not what benchmark writes: {error}") from error
     return found
+
+
+def _cell_of(row: Sequence[str]) -> Cell:
+    encoder, protocol, fraction, seed = row[:4]
+    return Cell(encoder, protocol, float(fraction), int(seed))
+
+
+def _rows(cell: Cell, scores: Mapping[str, float]) -> str:
+    own = (cell.encoder, cell.protocol, cell.fraction, cell.seed)
+    return "".join(_line((*own, name, value)) for name, value in scores.items())
 
 
 def _line(row: Sequence[object]) -> str:

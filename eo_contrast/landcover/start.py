@@ -85,7 +85,7 @@ def starting_encoder(
 
 def _called(card: EncoderCard, names: tuple[str, ...]) -> tuple[str, ...]:
     """The encoder's sensors of those names, else its only ones of those products or satellites."""
-    found = {}
+    found: dict[str, None] = {}
     for name in names:
         fitting = [
             own

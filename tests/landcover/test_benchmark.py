@@ -97,6 +97,18 @@ def test_more_encoders_and_seeds_are_added_to_what_is_there(pictures, tmp_path):
     assert set(before.splitlines()) < set(after.splitlines())
 
 
+def test_what_a_call_does_not_ask_for_stays(pictures, tmp_path):
+    out, statistics = tmp_path / "out", contenders_of("statistics")
+    benchmark(config(protocols=["linear"]), pictures, statistics, out, options())
+    before = read_rows(out / "results.csv")
+    more = config(protocols=["knn"])
+    benchmark(more, pictures, contenders_of("random"), out, options(resume=True))
+    after = read_rows(out / "results.csv")
+    assert list(after)[: len(before)] == list(before)
+    assert all(after[cell] == scores for cell, scores in before.items())
+    assert len(after) > len(before)
+
+
 def test_killed_while_a_net_is_trained_and_resumed_it_ends_with_the_same_rows(pictures, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     file = tmp_path / "small.yaml"
@@ -134,14 +146,26 @@ def test_a_torn_tail_is_cut_and_written_again(pictures, tmp_path, cut):
     assert (out / "results.csv").read_bytes() == whole
 
 
-def test_rows_of_a_whole_file_are_known(tmp_path):
-    rows = ResultRows(tmp_path / "results.csv")
+def test_the_last_cell_of_a_file_is_made_again_from_its_predictions(tmp_path):
+    file = tmp_path / "results.csv"
+    rows = ResultRows(file, {}.get)
     cells = [Cell("a", "knn", 0.1, seed) for seed in range(3)]
     for cell in cells:
-        rows.add(cell, {"accuracy": 0.5, "kappa": float("nan")})
-    again = ResultRows(tmp_path / "results.csv")
-    # The last one may be in part alone, so that it is taken off and added again.
-    assert [cell in again for cell in cells] == [True, True, False]
+        rows.add(cell, {"accuracy": 0.5, "kappa": 0.25})
+    whole = file.read_text()
+    file.write_text(whole[:-9])
+    again = ResultRows(file, {cells[2]: {"accuracy": 0.5, "kappa": 0.25}}.get)
+    assert [cell in again for cell in cells] == [True, True, True]
+    assert file.read_text() == whole
+    without = ResultRows(file, {}.get)
+    assert [cell in without for cell in cells] == [True, True, False]
+
+
+def test_another_table_is_refused(tmp_path):
+    file = tmp_path / "results.csv"
+    file.write_text("encoder,protocol,label_fraction,seed,metric,value\nmine,knn\n")
+    with pytest.raises(InputError, match=r"results\.csv: is not what benchmark writes"):
+        ResultRows(file, {}.get)
 
 
 def test_a_random_encoder_is_the_one_that_fine_tuning_starts_from(pictures, tmp_path):
