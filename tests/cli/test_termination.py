@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def test_sigterm_ends_a_command_with_75_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "eo_contrast", "synth", "sat2map", str(tmp_path / "out")]
     process = subprocess.Popen(
-        [*command, "--pairs", "500", "--size", "64"],
+        [*command, "--pairs", "150", "--size", "64"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
