@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
+
+def started(words: Sequence[str | Path]) -> subprocess.Popen[str]:
+    """Type a command after ``eo-contrast`` in a process of its own."""
+    command = [sys.executable, "-m", "eo_contrast", *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90) -> None:

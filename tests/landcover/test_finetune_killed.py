@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from killed import assert_same, wait_for
+from killed import assert_same, started, wait_for
 from sources import coloured, mapped, written
 from typed import done
 
@@ -91,12 +89,6 @@ def command_of(config: dict[str, Any], data: dict[str, Path], folder: Path) -> S
     pack = data[config.get("task", "classification")]
     words = ["finetune", str(file), "--data", str(pack), "--encoder", "random"]
     return [*words, "--device", "cpu", "--json", "--out"]
-
-
-def started(words: Sequence[str]) -> subprocess.Popen[str]:
-    """A run in a process of its own."""
-    command = [sys.executable, "-m", "eo_contrast", *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def finished(words: Sequence[str]) -> dict[str, Any]:

@@ -6,10 +6,9 @@ seed and draws accuracy of neighbours and the loss (over its greatest) by epoch.
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import matplotlib as mpl
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 
 from eo_contrast.files import whole_file
 from eo_contrast.report.charts import COLOURS, STYLE, plain_axes
+from eo_contrast.training.log import read_rows
 
-Row = dict[str, float]
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -38,8 +37,9 @@ def main(out: Path, folder: Path, methods: tuple[str, ...]) -> None:
             runs = sorted(folder.glob(f"{method}-[0-9]"))
             if not runs:
                 raise click.ClickException(f"{folder}: holds no run of {method}")
-            spanned(found, [neighbours(run) for run in runs], method, colour)
-            spanned(lost, [losses(run) for run in runs], method, colour)
+            both = [points(run) for run in runs]
+            spanned(found, [own for own, _ in both], method, colour)
+            spanned(lost, [own for _, own in both], method, colour)
         found.set_title("20 nearest neighbours, per cent of validation", fontsize=9, loc="left")
         lost.set_title("Loss over its greatest", fontsize=9, loc="left")
         for axes in (found, lost):
@@ -62,30 +62,23 @@ def spanned(axes: Axes, runs: list[Points], label: str, colour: str) -> None:
     axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.12, linewidth=0)
 
 
-def neighbours(run: Path) -> Points:
-    """Accuracy, per cent, by epoch."""
-    rows = rows_of(run, "watch")
-    steps = np.array([row["step"] for row in rows])
-    return steps / steps_per_epoch(run), 100 * np.array([row["knn"] for row in rows])
-
-
-def losses(run: Path) -> Points:
-    """Loss over the greatest of the run, by epoch."""
-    rows = rows_of(run, "train")
-    values = np.array([row["loss"] for row in rows])
-    steps = np.array([row["step"] for row in rows])
-    return steps / steps_per_epoch(run), values / values.max()
-
-
-def rows_of(run: Path, phase: str) -> list[Row]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["phase"] == phase and math.isfinite(row["step"])]
-
-
-def steps_per_epoch(run: Path) -> float:
-    """Of the last step and the epochs that the run was set to."""
+def points(run: Path) -> tuple[Points, Points]:
+    """Accuracy of neighbours, per cent, and the loss over its greatest, each by epoch."""
+    rows = read_rows(run / "metrics.jsonl")
     epochs = yaml.safe_load((run / "config.yaml").read_text())["schedule"]["epochs"]
-    return max(row["step"] for row in rows_of(run, "watch")) / epochs
+    steps_per_epoch = max(row["step"] for row in rows) / epochs
+    watched, accuracy = curve(rows, "watch", "knn")
+    trained, loss = curve(rows, "train", "loss")
+    return (watched / steps_per_epoch, 100 * accuracy), (
+        trained / steps_per_epoch,
+        loss / loss.max(),
+    )
+
+
+def curve(rows: list[dict[str, Any]], phase: str, name: str) -> Points:
+    """Steps and values of one phase's rows."""
+    own = [row for row in rows if row["phase"] == phase]
+    return np.array([row["step"] for row in own]), np.array([row[name] for row in own])
 
 
 if __name__ == "__main__":

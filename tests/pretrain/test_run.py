@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from killed import assert_same, wait_for
+from killed import assert_same, started, wait_for
 from small_run import METHODS, PLACES, SIDE, packed_world, small
 from typed import done
 
@@ -91,8 +89,7 @@ def test_stopped_by_a_signal_and_resumed_is_the_straight_run(world, tmp_path, me
     words += ["--steps", "16", "--device", "cpu", "--quiet", "--out"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     done([*words, straight])
-    command = [sys.executable, "-m", "eo_contrast", *words, str(broken)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = started([*words, broken])
     wait_for(broken / "last.ckpt", process)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)

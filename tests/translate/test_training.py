@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from killed import started
 from PIL import Image
 from tiny_run import TINY
 from typed import done
@@ -113,8 +114,7 @@ def test_stopping_by_sigterm_and_resuming_is_the_straight_run_bit_for_bit(tiles,
     words += ["--device", "cpu", "--quiet", "--out"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     done([*words, straight])
-    command = [sys.executable, "-m", "eo_contrast", *words, str(broken)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = started([*words, broken])
     wait_for_rows(broken / "metrics.jsonl", 2)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
