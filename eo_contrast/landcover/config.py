@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.config import Config
 from eo_contrast.landcover.labels import LabelConfig
+from eo_contrast.landcover.mixing import MixConfig
 from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.training.land_cover_card import HeadConfig, LandCoverTask, Mode
 
@@ -62,6 +63,12 @@ class LossConfig(Config):
         description="gamma of the focal loss that cross entropy becomes; 2 is published; 0: none",
     )
     dice: float = Field(0.0, ge=0, description="weight of the dice loss; segmentation")
+    smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a label that all classes get alike; classification",
+    )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None,
         description="balanced: places or pixels over classes times the class's own; or a number "
@@ -97,6 +104,13 @@ class FinetuneSchedule(Config):
     )
     warmup: float = Field(0.0, ge=0, description="epochs of a straight rise")
     kind: Literal["cosine", "constant"] = "cosine"
+    average: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="decay, a step, of a moving average of the weights, which is scored and kept "
+        "in their place; less for the first steps",
+    )
     patience: int | None = Field(
         None,
         ge=1,
@@ -139,6 +153,7 @@ class FinetuneConfig(Config):
     augment: AugmentConfig = Field(
         AugmentConfig(), description="of training images; tint and dropout act band by band"
     )
+    mix: MixConfig = Field(MixConfig(), description="of training images; classification")
     loss: LossConfig = LossConfig()
     optimizer: FinetuneOptimizer = FinetuneOptimizer()
     schedule: FinetuneSchedule = FinetuneSchedule()
@@ -155,6 +170,12 @@ class FinetuneConfig(Config):
                 f"schedule.warmup is {self.schedule.warmup:g}, not less than the "
                 f"{self.schedule.epochs} epochs; the rate would never be reached"
             )
+        for name, given in (("mix.kind", self.mix.kind), ("loss.smoothing", self.loss.smoothing)):
+            if given and self.task != "classification":
+                raise ValueError(
+                    f"{name} is {given}, and is for one class a place: the task is {self.task}; "
+                    "leave it out"
+                )
         if self.loss.dice and self.task != "segmentation":
             raise ValueError(
                 f"loss.dice is {self.loss.dice:g}, and is of pixels: the task is {self.task}; "

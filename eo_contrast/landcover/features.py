@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from eo_contrast.landcover.baselines import (
 )
 from eo_contrast.landcover.labels import LabelledPlaces
 from eo_contrast.landcover.probe import Labelled, knn_predict, linear_probe
+from eo_contrast.nets.turns import mean_over_turns
 from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders
 from eo_contrast.training.features import place_features
 
@@ -42,19 +44,26 @@ def encoder_embed(
     source: PlaceSource,
     *,
     sensors: Sequence[str] | None = None,
+    size: int | None = None,
+    turns: bool = False,
     batch_size: int = BATCH,
 ) -> Embed:
     """Pooled features of an encoder, its trunks in evaluation mode; of several sensors in a row.
 
     Args:
-        sensors: names as the card has them; None: all.
+        sensors, size, turns: as :func:`eo_contrast.training.features.place_features`.
     """
     net.eval()
-
-    def embed(places: Sequence[int]) -> Tensor:
-        return place_features(net, card, source, places, sensors=sensors, batch_size=batch_size)
-
-    return embed
+    return partial(
+        place_features,
+        net,
+        card,
+        source,
+        sensors=sensors,
+        size=size,
+        turns=turns,
+        batch_size=batch_size,
+    )
 
 
 def baseline_embed(
@@ -64,6 +73,7 @@ def baseline_embed(
     train: Sequence[int],
     *,
     size: int | None = None,
+    turns: bool = False,
     seed: int = 0,
 ) -> Embed:
     """Features that nobody pretrained on these images.
@@ -72,6 +82,7 @@ def baseline_embed(
         product: that they are of.
         train: numbers of training places, which random filters are cut from.
         size: side of the middle square that is looked at, pixels; None: the whole place.
+        turns: the mean over the eight turns and mirrors of each image.
         seed: of random filters.
 
     Raises: InputError: a product that is no image, or for imagenet-lite0 another than rgb.
@@ -80,11 +91,15 @@ def baseline_embed(
         raise InputError(f"product {product}: has no images to compute {name} of")
     of_images = _of_images(name, source, product, train, size, seed)
 
+    def encoded(images: Mapping[str, Tensor]) -> Tensor:
+        return of_images(images["values"], images["valid"])
+
     def embed(places: Sequence[int]) -> Tensor:
-        parts = [
-            of_images(*middles(source, product, places[first : first + BATCH], size))
-            for first in range(0, len(places), BATCH)
-        ]
+        parts = []
+        for first in range(0, len(places), BATCH):
+            values, valid = middles(source, product, places[first : first + BATCH], size)
+            images = {"values": values, "valid": valid}
+            parts.append(mean_over_turns(encoded, images) if turns else encoded(images))
         return torch.cat(parts)
 
     return embed

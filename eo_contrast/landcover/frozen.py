@@ -85,7 +85,14 @@ def _embed(
     if not contender.is_baseline:
         start = starting_encoder(contender.encoder(config.seed), config, source, where=where)
         net = start.net or random_net(start, config, labelled.classes)
-        return encoder_embed(net, start.card, source, sensors=start.sensors)
+        return encoder_embed(
+            net,
+            start.card,
+            source,
+            sensors=start.sensors,
+            size=config.data.size,
+            turns=config.head.turns,
+        )
     start = starting_encoder(RANDOM, config, source, where=where)
     train = labelled.splits["train"].places.tolist()
     of_products = [
@@ -95,6 +102,7 @@ def _embed(
             start.card.sensors[name].product,
             train,
             size=config.data.size,
+            turns=config.head.turns,
             seed=config.seed,
         )
         for name in start.sensors

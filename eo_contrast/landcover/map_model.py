@@ -14,12 +14,8 @@ from torch.nn import functional as F
 from eo_contrast.data.sensors import standardised
 from eo_contrast.errors import InputError
 from eo_contrast.inference.models import LoadedModel
-from eo_contrast.landcover.nets import (
-    LandCoverNet,
-    PixelClassifier,
-    load_land_cover,
-    pixel_logits,
-)
+from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, load_land_cover
+from eo_contrast.landcover.probabilities import pixel_probabilities, place_probabilities
 from eo_contrast.nets.inference import Precision
 from eo_contrast.raster.class_map import NO_CLASS
 from eo_contrast.training.card import model_file
@@ -74,9 +70,9 @@ class LandCoverTiles:
             for part, (name, sensor) in zip(parts, self._sensors.items(), strict=True)
         }
         if isinstance(self._net, PixelClassifier):
-            return pixel_logits(self._net, images, side).float().softmax(dim=1)
-        logits: Tensor = self._net(images)
-        return logits.float().softmax(dim=1)[:, :, None, None].expand(-1, -1, side, side)
+            return pixel_probabilities(self._net, images, side, turns=self._net.turns)
+        found = place_probabilities(self._net, images, turns=self._net.turns)
+        return found[:, :, None, None].expand(-1, -1, side, side)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ class PlaceClassifier(nn.Module):
     def __init__(self, card: LandCoverCard, *, seed: int) -> None:
         super().__init__()
         self.encoders = SensorEncoders(card.encoder, seed=seed)
-        self.sensors = card.sensors
+        self.sensors, self.turns = card.sensors, card.head.turns
         # The projector's first layers go along where they can be tuned (Chen et al. 2020b).
         self._headed = card.mode == "full"
         self._width = self.encoders.headed_width if self._headed else self.encoders.width
@@ -71,7 +71,7 @@ class PixelClassifier(nn.Module):
     def __init__(self, card: LandCoverCard, *, seed: int) -> None:
         super().__init__()
         self.encoders = SensorEncoders(card.encoder, seed=seed)
-        self.sensors = card.sensors
+        self.sensors, self.turns = card.sensors, card.head.turns
         trunk = self.encoders.trunk(card.sensors[0])
         self._one_stride = len(set(trunk.pyramid_strides)) == 1
         with drawn_from(seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,8 +28,12 @@ from eo_contrast.landcover.batches import (
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.labels import Split
 from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, PlaceClassifier
-from eo_contrast.landcover.nets import pixel_logits as pixel_logits
 from eo_contrast.landcover.predictions import PixelPredictions, PlacePredictions, Predictions
+from eo_contrast.landcover.probabilities import (
+    pixel_probabilities,
+    place_probabilities,
+    probabilities,
+)
 from eo_contrast.training.gather import gathered
 
 BATCH = 64
@@ -46,18 +51,21 @@ def split_scores(
     fabric: Fabric,
     *,
     features: Tensor | None = None,
+    upright: bool = False,
 ) -> dict[str, float]:
     """Scores of a split, the same on every process; each looks at its share of the places.
 
     The net is put in evaluation mode and left there.
 
     Args:
-        features: of the split's places, where they are known already.
+        features: of the split's places, upright, where they are known already.
+        upright: images are seen once, whatever the net's head says of turns.
     """
     net.eval()
+    turns = net.turns and not upright
     if isinstance(net, PixelClassifier):
-        return confusion_scores(_pixel_confusion(net, material, split, fabric))
-    return _of_places(net, material, split, fabric, features).scores()
+        return confusion_scores(_pixel_confusion(net, material, split, fabric, turns))
+    return _of_places(net, material, split, fabric, turns, features).scores()
 
 
 @torch.no_grad()
@@ -71,7 +79,7 @@ def split_predictions(
     net.eval()
     if isinstance(net, PixelClassifier):
         return _of_pixels(net, material, split, fabric)
-    return _of_places(net, material, split, fabric)
+    return _of_places(net, material, split, fabric, net.turns)
 
 
 @torch.no_grad()
@@ -88,15 +96,16 @@ def _of_places(
     material: Material,
     split: Split,
     fabric: Fabric,
+    turns: bool,
     features: Tensor | None = None,
 ) -> PlacePredictions:
-    if features is None:
-        logits = _by_place(net, material, split, fabric)
-    else:
-        logits = net.classify(features).float().cpu()
     several = material.labelled.task == "multi-label"
-    probabilities = logits.sigmoid() if several else logits.softmax(1)
-    return PlacePredictions(probabilities, material.labelled.targets(split))
+    if features is None:
+        say = partial(place_probabilities, net, turns=turns, several=several)
+        found = _by_place(say, material, split, fabric)
+    else:
+        found = probabilities(net.classify(features), several=several).cpu()
+    return PlacePredictions(found, material.labelled.targets(split))
 
 
 def _by_place(
@@ -128,14 +137,14 @@ def _in_order(rows: Tensor, count: int, fabric: Fabric) -> Tensor:
 
 
 def _pixel_confusion(
-    net: PixelClassifier, material: Material, split: Split, fabric: Fabric
+    net: PixelClassifier, material: Material, split: Split, fabric: Fabric, turns: bool
 ) -> Tensor:
     """Of every labelled pixel of every place, each seen once."""
     places, classes = material.labelled.splits[split].places, len(material.labelled.classes)
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for own in _batches_of_share(len(places), material, fabric):
         numbers = places[own].tolist()
-        predicted, _ = _class_maps(net, material, numbers, fabric)
+        predicted, _ = _class_maps(net, material, numbers, fabric, turns)
         matrix += confusion(predicted, _true_maps(material, numbers), classes, ignore=IGNORED)
     return gathered(matrix[None].to(fabric.device)).sum(0).cpu()
 
@@ -148,14 +157,14 @@ def _of_pixels(
     sums = torch.zeros(3, BINS, dtype=torch.float64)
     for own in _batches_of_share(len(places), material, fabric):
         numbers = places[own].tolist()
-        predicted, confidence = _class_maps(net, material, numbers, fabric)
+        predicted, confidence = _class_maps(net, material, numbers, fabric, net.turns)
         true = _true_maps(material, numbers)
         counted = true != IGNORED
         sums += reliability(confidence[counted], (predicted == true)[counted]).sums
         cells.append(_cells(own, predicted, true, classes))
     shown = np.unique(np.linspace(0, len(places) - 1, SHOWN).round().astype(np.int64))
     numbers = places[shown].tolist()
-    predicted, _ = _class_maps(net, material, numbers, fabric)
+    predicted, _ = _class_maps(net, material, numbers, fabric, net.turns)
     return PixelPredictions(
         confusions=PlaceConfusions(len(places), classes, _of_all(torch.cat(cells), fabric)),
         reliability=Reliability(gathered(sums[None].to(fabric.device)).sum(0).cpu()),
@@ -176,7 +185,7 @@ def _batches_of_share(count: int, material: Material, fabric: Fabric) -> list[ND
 
 
 def _class_maps(
-    net: PixelClassifier, material: Material, places: Sequence[int], fabric: Fabric
+    net: PixelClassifier, material: Material, places: Sequence[int], fabric: Fabric, turns: bool
 ) -> tuple[Tensor, Tensor]:
     """Predicted classes (N, S, S) of whole places, and their probabilities, on the CPU."""
     side, seen = material.source.size, material.seen
@@ -188,10 +197,11 @@ def _class_maps(
             window = Window(top, left, seen)
             images = images_of(material, read(material, places, window), fabric.device)
             with fabric.autocast():
-                logits = pixel_logits(net, images, seen).float()
+                found = pixel_probabilities(net, images, seen, turns=turns)
             where = (slice(None), _moved(rows, top), _moved(columns, left))
-            predicted[where] = logits.argmax(1).cpu()[:, rows, columns]
-            confidence[where] = logits.softmax(1).amax(1).cpu()[:, rows, columns]
+            highest, number = found.max(dim=1)
+            predicted[where] = number.cpu()[:, rows, columns]
+            confidence[where] = highest.cpu()[:, rows, columns]
     return predicted, confidence
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,20 @@ from eo_contrast.landcover.batches import (
     images_of,
     labels_of,
 )
-from eo_contrast.landcover.config import FinetuneConfig, LossConfig
-from eo_contrast.landcover.label_sets import IGNORED
-from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, PlaceClassifier
-from eo_contrast.landcover.predict import pixel_logits, split_features, split_scores
-from eo_contrast.nets.synced_norm import synced
-from eo_contrast.objectives.segmentation import (
-    binary_focal_loss,
-    dice_loss,
-    dice_sums,
-    focal_sums,
+from eo_contrast.landcover.config import FinetuneConfig
+from eo_contrast.landcover.losses import pixel_loss, place_loss
+from eo_contrast.landcover.mixing import draw_mixing
+from eo_contrast.landcover.nets import (
+    LandCoverNet,
+    PixelClassifier,
+    PlaceClassifier,
+    pixel_logits,
 )
+from eo_contrast.landcover.predict import split_features, split_scores
+from eo_contrast.nets.synced_norm import synced
 from eo_contrast.progress import progress
+from eo_contrast.training.average import follow
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
-from eo_contrast.training.gather import gathered
 from eo_contrast.training.log import MeanOfInterval, RunLog
 from eo_contrast.training.loop import average_gradients, average_values, stop_signal
 
@@ -65,6 +66,7 @@ class Finetuning:
     Attributes:
         encoder: what the encoder is, to tell on resuming that it is the same.
         class_weights: (C,) of the loss, on the net's device; None: all count alike.
+        averaged: a moving average of the net's weights; None: the schedule has none.
     """
 
     config: FinetuneConfig
@@ -72,15 +74,22 @@ class Finetuning:
     optimizer: torch.optim.AdamW
     encoder: str
     class_weights: Tensor | None = None
+    averaged: LandCoverNet | None = None
     step: int = 0
     best: Best = field(default_factory=Best)
     interval: MeanOfInterval = field(default_factory=MeanOfInterval)
 
+    @property
+    def kept(self) -> LandCoverNet:
+        """The net that is scored and kept."""
+        return self.net if self.averaged is None else self.averaged
+
     def state(self, metrics_bytes: int) -> dict[str, Any]:
         """For the checkpoint."""
+        averaged = {} if self.averaged is None else {"averaged": self.averaged.state_dict()}
         return {
             "step": self.step,
-            "nets": {"net": self.net.state_dict()},
+            "nets": {"net": self.net.state_dict()} | averaged,
             "optimizer": self.optimizer.state_dict(),
             "best": vars(self.best),
             "interval": self.interval.state,
@@ -98,6 +107,8 @@ class Finetuning:
         """Go on from what :meth:`state` gave."""
         self.step = state["step"]
         self.net.load_state_dict(state["nets"]["net"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["nets"]["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = Best(**state["best"])
         self.interval = MeanOfInterval(state["interval"])
@@ -125,7 +136,10 @@ def start_finetuning(
         net.to(memory_format=torch.channels_last)
     net.encoders.requires_grad_(config.mode == "full")
     weights = None if weights is None else weights.to(fabric.device)
-    return Finetuning(config, net, _adamw(config, net), encoder, weights)
+    averaged = None
+    if config.schedule.average is not None:
+        averaged = deepcopy(net).requires_grad_(False)
+    return Finetuning(config, net, _adamw(config, net), encoder, weights, averaged)
 
 
 def cached_features(training: Finetuning, material: Material, fabric: Fabric) -> Cached | None:
@@ -134,8 +148,8 @@ def cached_features(training: Finetuning, material: Material, fabric: Fabric) ->
     None where the encoder learns, what it sees changes, or the features are too many.
     """
     config, net = training.config, training.net
-    same = config.mode != "full" and config.augment == AugmentConfig() and not config.data.any_date
-    if not same or not isinstance(net, PlaceClassifier):
+    same = config.augment == AugmentConfig() and not config.data.any_date and not config.mix.kind
+    if config.mode == "full" or not same or not isinstance(net, PlaceClassifier):
         return None
     places = sum(len(material.labelled.splits[split].places) for split in ("train", "val"))
     if places * net.encoders.width * len(net.sensors) * 4 > CACHED_BYTES:
@@ -235,6 +249,8 @@ def finetune_step(
     for group in training.optimizer.param_groups:
         group["lr"] = group["full_lr"] * factor
     training.optimizer.step()
+    if training.averaged is not None and config.schedule.average is not None:
+        follow(training.averaged, net, config.schedule.average, training.step)
     training.step += 1
     return loss.detach()
 
@@ -257,55 +273,6 @@ def sensors_kept(
     return kept.to(device)
 
 
-def place_loss(
-    logits: Tensor, targets: Tensor, config: LossConfig, weights: Tensor | None = None
-) -> Tensor:
-    """Cross entropy or focal loss: of one class a place, or of each of several classes by itself.
-
-    Args:
-        logits: (N, C).
-        targets: (N,) whole numbers, or (N, C) of 0 and 1.
-        weights: (C,) of the classes.
-
-    Returns: this process's part, such that the mean over processes is that of one with all.
-    """
-    if targets.ndim == 2:
-        loss = binary_focal_loss(logits.float(), targets, gamma=config.focal, weights=weights)
-    else:
-        sums = focal_sums(logits.float(), targets, gamma=config.focal, weights=weights)
-        loss = _part_of_mean(*sums)
-    return config.cross_entropy * loss
-
-
-def pixel_loss(
-    logits: Tensor, classes: Tensor, config: LossConfig, weights: Tensor | None = None
-) -> Tensor:
-    """Cross entropy or focal loss, and dice, over the labelled pixels of all processes together.
-
-    Args:
-        logits: (N, C, H, W).
-        classes: int64 (N, H, W), ``IGNORED`` where a pixel does not count.
-        weights: (C,) of the classes.
-
-    Returns: this process's part, such that the mean over processes is that of one with all.
-    """
-    values = logits.float()
-    loss = values.new_zeros(())
-    if config.cross_entropy:
-        sums = focal_sums(values, classes, gamma=config.focal, weights=weights, ignore=IGNORED)
-        loss = loss + config.cross_entropy * _part_of_mean(*sums)
-    if config.dice:
-        own = dice_sums(values, classes, ignore=IGNORED)
-        loss = loss + config.dice * dice_loss(gathered(own[None]).sum(0))
-    return loss
-
-
-def _part_of_mean(total: Tensor, weight: Tensor) -> Tensor:
-    """A process's sum over the mean weight of all."""
-    of_all = gathered(weight[None].detach())
-    return total * len(of_all) / of_all.sum().clamp_min(torch.finfo(total.dtype).tiny)
-
-
 def _loss_of_images(
     training: Finetuning,
     material: Material,
@@ -326,10 +293,12 @@ def _loss_of_images(
         channels_last=config.channels_last,
     )
     if batch.labels is None or not isinstance(net, PixelClassifier):
+        mixing = draw_mixing(config.mix, keys, material.size)
+        mixing = None if mixing is None else mixing.to(fabric.device)
         with fabric.autocast():
-            logits = net(images, present)
+            logits = net(images if mixing is None else mixing.images(images), present)
         own = targets[list(batch.positions)]
-        return place_loss(logits, own, config.loss, training.class_weights)
+        return place_loss(logits, own, config.loss, training.class_weights, mixing)
     classes = labels_of(
         batch.labels,
         fabric.device,
@@ -360,12 +329,13 @@ def _look(
     epoch: int,
 ) -> None:
     """Score validation, and keep the net where it is the best so far."""
-    features = None if cached is None else cached.val
-    scores = split_scores(training.net, material, "val", fabric, features=features)
+    features, net = None if cached is None else cached.val, training.kept
+    # Upright: eight turns of each epoch's validation would cost more than its training.
+    scores = split_scores(net, material, "val", fabric, features=features, upright=True)
     log.metrics(training.step, "watch", {"epoch": epoch, **scores})
     score = scores[CHOSEN_BY[training.config.task]]
     if score > training.best.score:
-        state = {name: value.clone() for name, value in training.net.state_dict().items()}
+        state = {name: value.clone() for name, value in net.state_dict().items()}
         training.best = Best(epoch, score, state)
 
 

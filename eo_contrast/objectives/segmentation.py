@@ -40,6 +40,26 @@ def focal_sums(
     return (each * weight).sum(), weight.sum()
 
 
+def shared_focal_sums(
+    logits: Tensor, shares: Tensor, *, gamma: float = 0.0, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sum of -q w (1 - p)^gamma log p over samples and classes, and that of q w that divides it.
+
+    As :func:`focal_sums` where each class has a share q of a sample: labels that are smoothed
+    (Szegedy et al. 2016, section 7) or mixed. With gamma = 0 the cross entropy of q and p.
+
+    Args:
+        logits: (N, C).
+        shares: (N, C) of 0..1, each row adding up to 1; a row of 0 and one 1 is a plain label.
+        gamma: how much less counts what is told well, >= 0.
+        weights: (C,) >= 0; None: 1 for each.
+    """
+    log_p = F.log_softmax(logits, dim=1)
+    each = -log_p if gamma == 0 else -((1 - log_p.exp()) ** gamma) * log_p
+    weight = shares if weights is None else shares * weights
+    return (each * weight).sum(), weight.sum()
+
+
 def binary_focal_loss(
     logits: Tensor, present: Tensor, *, gamma: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from eo_contrast.bands import positions
 from eo_contrast.data.place_sources import PlaceSource
 from eo_contrast.data.sensors import SensorInput, standardised, unpacked
+from eo_contrast.nets.turns import mean_over_turns
 from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders
 
 
@@ -23,28 +24,33 @@ def place_features(
     places: Sequence[int],
     *,
     sensors: Sequence[str] | None = None,
+    size: int | None = None,
+    turns: bool = False,
     batch_size: int = 64,
 ) -> Tensor:
     """Features (N, widths of the sensors in a row) of the first date of each place, on the CPU.
 
-    The middle square of the card's size is looked at; a smaller place is enlarged to it, as
-    training does. The nets are taken as they are: put them in evaluation mode.
+    The middle square is looked at; a smaller place is enlarged to it, as training does. The nets
+    are taken as they are: put them in evaluation mode.
 
     Args:
         sensors: names as the card has them; None: all.
+        size: side of that square, pixels; None: the card's.
+        turns: the mean over the eight turns and mirrors of each image.
     """
+    side = size or card.size
+
+    def encoded(images: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([net(name, each) for name, each in images.items()], dim=1)
+
     rows = []
     for start in range(0, len(places), batch_size):
         part = places[start : start + batch_size]
-        rows.append(
-            torch.cat(
-                [
-                    net(name, images_of(source, card.sensors[name], part, card.size, net)).cpu()
-                    for name in sensors or card.sensors
-                ],
-                dim=1,
-            )
-        )
+        images = {
+            name: images_of(source, card.sensors[name], part, side, net)
+            for name in sensors or card.sensors
+        }
+        rows.append((mean_over_turns(encoded, images) if turns else encoded(images)).cpu())
     return torch.cat(rows)
 
 

@@ -32,6 +32,11 @@ class HeadConfig(Config):
     decoder_width: int = Field(
         256, ge=16, description="its channels; of the U-Net those of its coarsest step"
     )
+    turns: bool = Field(
+        False,
+        description="what is scored and mapped is the mean over the eight turns and mirrors of an "
+        "image, at eight times the work; so are a benchmark's frozen features",
+    )
 
 
 class LandCoverCard(Config):

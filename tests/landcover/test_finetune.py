@@ -112,6 +112,7 @@ def test_the_saved_configuration_gives_the_same_model(pictures, tmp_path):
         {"mode": "full"},
         {"mode": "linear"},
         {"mode": "frozen", "augment": {"quarter_turns": True, "brightness": 0.2}},
+        {"mode": "full", "schedule": {"average": 0.9}, "mix": {"kind": "cutmix"}},
     ],
 )
 def test_stopped_and_resumed_is_the_straight_run_bit_for_bit(
@@ -126,6 +127,20 @@ def test_stopped_and_resumed_is_the_straight_run_bit_for_bit(
     finetune(config(**changed), pictures, "random", broken, options(resume=True))
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
+
+
+def test_the_averaged_weights_are_scored_and_kept(pictures, tmp_path):
+    given = config(mode="full", schedule={"epochs": 1, "average": 0.9})
+    finetune(given, pictures, "random", tmp_path / "averaged", options())
+    state = load_checkpoint(tmp_path / "averaged" / "last.ckpt")["nets"]
+    given = config(mode="full", schedule={"epochs": 1})
+    finetune(given, pictures, "random", tmp_path / "plain", options())
+    kept, plain = (load_land_cover(tmp_path / run)[0].state_dict() for run in ("averaged", "plain"))
+    for name, value in kept.items():
+        assert torch.equal(value, state["averaged"][name]), name
+        # The average has no part in training.
+        assert torch.equal(plain[name], state["net"][name]), name
+    assert any(not torch.equal(value, plain[name]) for name, value in kept.items())
 
 
 def test_a_finished_run_resumed_is_itself(pictures, tmp_path):

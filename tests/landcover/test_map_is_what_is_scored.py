@@ -31,7 +31,7 @@ from eo_contrast.landcover.predict import split_predictions
 from eo_contrast.landcover.predictions import PixelPredictions
 from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.training.encoder_card import EncoderCard
-from eo_contrast.training.land_cover_card import LandCoverCard
+from eo_contrast.training.land_cover_card import HeadConfig, LandCoverCard
 
 ALONE: Any = SimpleNamespace(
     global_rank=0, world_size=1, device=torch.device("cpu"), autocast=nullcontext
@@ -39,8 +39,9 @@ ALONE: Any = SimpleNamespace(
 PRODUCTS = ("s1-grd", "s2-l2a")
 
 
-@pytest.mark.parametrize("size", [16, 24])  # places of 16 pixels, as they are and enlarged
-def test_the_map_of_a_place_is_what_is_scored(size, tmp_path):
+# Places of 16 pixels, as they are, over their eight turns, and enlarged.
+@pytest.mark.parametrize(("size", "turns"), [(16, False), (16, True), (24, False)])
+def test_the_map_of_a_place_is_what_is_scored(size, turns, tmp_path):
     source = mapped(seed=3)
     for product in PRODUCTS:
         source.arrays[product][:, :, 2:6, 5:9] = -32768  # no data
@@ -54,6 +55,7 @@ def test_the_map_of_a_place_is_what_is_scored(size, tmp_path):
         sensors=PRODUCTS,
         size=size,
         seen=material.seen,
+        head=HeadConfig(turns=turns),
         classes=labelled.classes,
     )
     folder = saved(tmp_path / "model", stated)
