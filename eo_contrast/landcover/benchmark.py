@@ -218,7 +218,11 @@ def _trained(work: _Work, contender: Contender, cell: Cell, file: Path) -> None:
 def _config_of(config: FinetuneConfig, cell: Cell) -> FinetuneConfig:
     data = config.data.model_copy(update={"label_fraction": cell.fraction})
     mode = {"linear": "linear"}.get(cell.protocol, config.mode)
-    return config.model_copy(update={"seed": cell.seed, "data": data, "mode": mode})
+    changed: dict[str, Any] = {"seed": cell.seed, "data": data, "mode": mode}
+    if cell.protocol == "finetune" and config.mode == "full":
+        # A level is of frozen features; a net that is trained whole goes through to its end.
+        changed["head"] = config.head.model_copy(update={"level": None})
+    return config.model_copy(update=changed)
 
 
 def _labelled(

@@ -75,6 +75,7 @@ def finetune(
     begin = starting_encoder(encoder, config, source, where=str(data), say=options.say)
     config = resolved(config, begin, source)
     _check_sensors(config, begin.sensors)
+    _check_level(config)
     material = _material(config, begin, source, data, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
@@ -173,6 +174,16 @@ def _check_sensors(config: FinetuneConfig, sensors: Sequence[str]) -> None:
         raise InputError(
             f"data.drop_sensor is {config.data.drop_sensor:g}, and {sensors[0]} alone is seen; "
             "leave it out, or give several in data.sensors"
+        )
+
+
+def _check_level(config: FinetuneConfig) -> None:
+    """Refuse a level where features are not frozen, or not of places."""
+    if config.head.level is not None and (config.mode == "full" or config.task == "segmentation"):
+        what = "mode is full" if config.mode == "full" else "the task is segmentation"
+        raise InputError(
+            f"head.level is {config.head.level}, and {what}: it is for features of places by an "
+            "encoder that stays as it is; leave it out, or give mode=linear"
         )
 
 

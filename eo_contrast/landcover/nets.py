@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,8 +29,10 @@ class PlaceClassifier(nn.Module):
         self.encoders = SensorEncoders(card.encoder, seed=seed)
         self.sensors, self.turns = card.sensors, card.head.turns
         # The projector's first layers go along where they can be tuned (Chen et al. 2020b).
-        self._headed = card.mode == "full"
-        self._width = self.encoders.headed_width if self._headed else self.encoders.width
+        self._headed, self._level = card.mode == "full", card.head.level
+        self._width = (
+            self.encoders.headed_width if self._headed else self.encoders.width_at(card.head.level)
+        )
         # Frozen features come in all scales; nothing before the layer can adapt to it.
         self.scale = (
             nn.Identity()
@@ -42,7 +45,7 @@ class PlaceClassifier(nn.Module):
 
     def features(self, images: Images) -> Tensor:
         """(N, width of all sensors), one sensor behind the other; 0 of one without images."""
-        encode = self.encoders.headed if self._headed else self.encoders
+        encode = self.encoders.headed if self._headed else partial(self.encoders, level=self._level)
         found = {name: encode(name, images[name]) for name in self.sensors if name in images}
         some = next(iter(found.values()))
         parts = [found[name] if name in found else torch.zeros_like(some) for name in self.sensors]

@@ -177,6 +177,17 @@ class Encoder(nn.Module):
         pooled: Tensor = self.net(images, **self._attention())
         return pooled
 
+    def level(self, images: Tensor, number: int) -> Tensor:
+        """(N, bands, H, W) -> (N, channels), the mean over a map; what lies behind it is left out.
+
+        Args:
+            number: of the maps of :meth:`pyramid`, 1 the finest.
+
+        Raises: InputError: as :meth:`forward`.
+        """
+        (only,) = self._maps(images, [self._levels[number - 1]])
+        return only.mean((2, 3))
+
     def tokens(self, images: Tensor, kept: Tensor) -> Tensor:
         """Tokens (N, T, width) of a ViT that sees some patches of (N, bands, H, W) alone.
 
@@ -211,14 +222,18 @@ class Encoder(nn.Module):
 
         Raises: InputError: as :meth:`forward`.
         """
+        return self._maps(images, list(self._levels))
+
+    def _maps(self, images: Tensor, levels: list[int]) -> list[Tensor]:
         self._refuse(images)
         net: Any = self.net
         # A ViT's inner maps grow from block to block; its last norm brings them to one scale.
         maps: list[Tensor] = net.forward_intermediates(
             images,
-            indices=list(self._levels),
+            indices=levels,
             norm=self.config.name == "vit_small",
             intermediates_only=True,
+            stop_early=True,
             **self._attention(),
         )
         return maps

@@ -32,6 +32,13 @@ class HeadConfig(Config):
     decoder_width: int = Field(
         256, ge=16, description="its channels; of the U-Net those of its coarsest step"
     )
+    level: int | None = Field(
+        None,
+        ge=1,
+        description="of an encoder that stays as it is: which of its maps the mean is taken of, 1 "
+        "the finest (of a ResNet with its published stem 2 to 5 are layer1 to layer4); None: as "
+        "the encoder pools its last",
+    )
     turns: bool = Field(
         False,
         description="what is scored and mapped is the mean over the eight turns and mirrors of an "

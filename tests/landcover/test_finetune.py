@@ -316,6 +316,32 @@ def test_a_loss_that_makes_no_sense_is_refused(changed, line):
         config(**changed)
 
 
+@pytest.mark.parametrize("mode", ["linear", "frozen"])
+def test_a_head_stands_behind_a_level_of_the_encoder(pictures, tmp_path, mode):
+    given = config(mode=mode, head={"hidden": 16, "level": 3})
+    result = finetune(given, pictures, "random", tmp_path / "run", options())
+    assert result["test"]["accuracy"] > 0.9
+    net, card = load_land_cover(tmp_path / "run")
+    assert card.head.level == 3
+    assert net.head[0].in_features == net.encoders.trunk("rgb").pyramid_channels[2] == 256
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"mode": "full"}, "head.level is 3, and mode is full: .* give mode=linear"),
+        ({"task": "segmentation"}, "head.level is 3, and the task is segmentation"),
+        ({"head": {"level": 9}}, "head.level is 9, and the encoder has 4 maps; give 1 to 4"),
+    ],
+)
+def test_a_level_that_no_head_stands_behind_is_refused(maps, pictures, tmp_path, changed, line):
+    given = config(**({"head": {"level": 3}} | changed))
+    data = maps if given.task == "segmentation" else pictures
+    with pytest.raises(InputError, match=line):
+        finetune(given, data, "random", tmp_path / "run", options())
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_frozen_encoder_stays_as_it_was(maps, encoder, tmp_path):
     given = config(task="segmentation", mode="frozen", schedule={"epochs": 1})
     finetune(given, maps, str(encoder), tmp_path / "run", options())

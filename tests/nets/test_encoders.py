@@ -82,6 +82,18 @@ def test_maps_come_from_the_weights_that_pool() -> None:
     torch.testing.assert_close(pooled, encoder(images(2)))
 
 
+@pytest.mark.parametrize("name", WIDTHS)
+@torch.no_grad()
+def test_a_level_is_the_mean_over_its_map(name: EncoderName) -> None:
+    encoder = built(name)
+    for number, (whole, channels) in enumerate(
+        zip(encoder.pyramid(images(2)), encoder.pyramid_channels, strict=True), start=1
+    ):
+        found = encoder.level(images(2), number)
+        assert found.shape == (2, channels)
+        torch.testing.assert_close(found, whole.mean((2, 3)))
+
+
 @torch.no_grad()
 def test_a_resnet_rounds_its_maps_up_at_odd_sizes() -> None:
     maps = built().pyramid(images(2, side=75))
