@@ -178,12 +178,11 @@ def _check_sensors(config: FinetuneConfig, sensors: Sequence[str]) -> None:
 
 
 def _check_level(config: FinetuneConfig) -> None:
-    """Refuse a level where features are not frozen, or not of places."""
-    if config.head.level is not None and (config.mode == "full" or config.task == "segmentation"):
-        what = "mode is full" if config.mode == "full" else "the task is segmentation"
+    """Refuse a level where features are not frozen."""
+    if config.head.level is not None and config.mode == "full":
         raise InputError(
-            f"head.level is {config.head.level}, and {what}: it is for features of places by an "
-            "encoder that stays as it is; leave it out, or give mode=linear"
+            f"head.level is {config.head.level}, and mode is full: it is for an encoder that stays "
+            "as it is; leave it out, or give mode=linear"
         )
 
 
@@ -209,6 +208,12 @@ def _draw(config: FinetuneConfig, material: Material, fabric: Fabric) -> Draw:
             f"processes; set it to {2 * processes} or a larger multiple"
         )
     batch = min(config.data.batch_size, places - places % processes)
+    if config.mix.kind and processes > 1 and batch // processes % 2:
+        raise InputError(
+            f"mix.kind mixes neighbours of a batch, and each of the {processes} processes has "
+            f"{batch // processes} of its {batch} places; set data.batch_size to "
+            f"{batch // (2 * processes) * 2 * processes}"
+        )
     if batch < 2 * processes:
         raise InputError(
             f"{places} training places for {processes} processes: each needs two, since norms are "

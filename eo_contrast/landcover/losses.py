@@ -39,15 +39,25 @@ def place_loss(
     if targets.ndim == 2:
         loss = binary_focal_loss(logits.float(), targets, gamma=config.focal, weights=weights)
     elif config.smoothing or mixing is not None:
-        shares = F.one_hot(targets, logits.shape[1]).float()
-        shares = (1 - config.smoothing) * shares + config.smoothing / logits.shape[1]
-        shares = shares if mixing is None else mixing.shares(shares)
-        sums = shared_focal_sums(logits.float(), shares, gamma=config.focal, weights=weights)
-        loss = _part_of_mean(*sums)
+        shares = _shares(targets, logits.shape[1], config, weights, mixing)
+        loss = _part_of_mean(*shared_focal_sums(logits.float(), shares, gamma=config.focal))
     else:
         sums = focal_sums(logits.float(), targets, gamma=config.focal, weights=weights)
         loss = _part_of_mean(*sums)
     return config.cross_entropy * loss
+
+
+def _shares(
+    targets: Tensor, classes: int, config: LossConfig, weights: Tensor | None, mixing: Mixing | None
+) -> Tensor:
+    """(N, C), how much each class counts for a sample."""
+    shares = F.one_hot(targets, classes).float()
+    shares = shares if mixing is None else mixing.shares(shares)
+    # A sample weighs as its own classes do, before some of it goes to all: a rare class's weight
+    # on what the common ones' labels give it would teach it everywhere.
+    shares = shares if weights is None else shares * weights
+    whole = shares.sum(1, keepdim=True)
+    return (1 - config.smoothing) * shares + config.smoothing / classes * whole
 
 
 def pixel_loss(

@@ -30,6 +30,7 @@ class MixConfig(Config):
     alpha: float = Field(
         1.0,
         gt=0,
+        allow_inf_nan=False,
         description="the share is drawn from Beta(alpha, alpha): 1 as often any, less: mostly "
         "one of the two alone",
     )
@@ -52,7 +53,8 @@ class Mixing:
     def to(self, device: torch.device) -> Mixing:
         """The same, elsewhere."""
         pasted = None if self.pasted is None else self.pasted.to(device)
-        return Mixing(self.partner.to(device), self.own.to(device), pasted)
+        # Not every device has float64.
+        return Mixing(self.partner.to(device), self.own.to(device, torch.float32), pasted)
 
     def images(self, images: Images) -> dict[str, Tensor]:
         """(N, bands, S, S) by sensor, mixed."""
@@ -75,8 +77,9 @@ def draw_mixing(config: MixConfig, keys: Sequence[Key], side: int) -> Mixing | N
     """How each of N images is mixed with its neighbour in the batch; None: not at all.
 
     Neighbours are first and second, third and fourth, and so on, so that processes that share a
-    batch mix as one does. The last of an odd number stays alone. Mixup is Zhang et al. 2018, eq. 1;
-    CutMix Yun et al. 2019, eq. 1 and 2, its share that of the pixels that are left.
+    batch mix as one does, where each has an even number. The last of an odd number stays alone.
+    Mixup is Zhang et al. 2018, eq. 1; CutMix Yun et al. 2019, eq. 1 and 2, its share that of the
+    pixels that are left.
 
     Args:
         keys: of each image, for what is drawn.

@@ -250,7 +250,11 @@ def finetune_step(
         group["lr"] = group["full_lr"] * factor
     training.optimizer.step()
     if training.averaged is not None and config.schedule.average is not None:
-        follow(training.averaged, net, config.schedule.average, training.step)
+        whole = config.mode == "full"
+        averaged, learnt = (
+            each if whole else _behind_encoders(each) for each in (training.averaged, net)
+        )
+        follow(averaged, learnt, config.schedule.average, training.step)
     training.step += 1
     return loss.detach()
 
@@ -341,8 +345,7 @@ def _look(
 
 def _adamw(config: FinetuneConfig, net: LandCoverNet) -> torch.optim.AdamW:
     options = config.optimizer
-    behind = nn.ModuleList([net.fusion, net.head])
-    parts: list[tuple[nn.Module, float]] = [(behind, options.lr_head)]
+    parts: list[tuple[nn.Module, float]] = [(_behind_encoders(net), options.lr_head)]
     if config.mode == "full":
         parts.append((net.encoders, options.lr_trunk))
     groups = [
@@ -356,6 +359,11 @@ def _adamw(config: FinetuneConfig, net: LandCoverNet) -> torch.optim.AdamW:
         for decays in (True, False)
     ]
     return torch.optim.AdamW(groups)
+
+
+def _behind_encoders(net: LandCoverNet) -> nn.Module:
+    scaling = [net.scale] if isinstance(net, PlaceClassifier) else []
+    return nn.ModuleList([net.fusion, net.head, *scaling])
 
 
 def _finite(values: dict[str, float], step: int, run: Path) -> dict[str, float]:

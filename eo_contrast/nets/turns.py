@@ -43,11 +43,16 @@ def mean_over_turns(
     """
     total: Tensor | None = None
     for turn in TURNS:
-        # A turned tensor's strides are no layout that convolutions are fast in.
-        turned = {name: turn.of(each).contiguous() for name, each in images.items()}
+        turned = {name: _laid_out_as(each, turn.of(each)) for name, each in images.items()}
         found = compute(turned)
         found = turn.undone(found) if maps else found
         total = found if total is None else total + found
     if total is None:
         raise ValueError("there are eight turns")
     return total / len(TURNS)
+
+
+def _laid_out_as(images: Tensor, turned: Tensor) -> Tensor:
+    """The same values; a turned tensor's strides are no layout that convolutions are fast in."""
+    last = images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last)
+    return turned.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -35,29 +35,33 @@ def focal_sums(
     counts = torch.ones_like(classes, dtype=torch.bool) if ignore is None else classes != ignore
     known = classes.masked_fill(~counts, 0)
     log_true = F.log_softmax(logits, dim=1).gather(1, known[:, None]).squeeze(1)
-    each = -log_true if gamma == 0 else -((1 - log_true.exp()) ** gamma) * log_true
+    each = _focal(log_true, gamma)
     weight = counts.to(logits.dtype) if weights is None else weights[known] * counts
     return (each * weight).sum(), weight.sum()
 
 
 def shared_focal_sums(
-    logits: Tensor, shares: Tensor, *, gamma: float = 0.0, weights: Tensor | None = None
+    logits: Tensor, shares: Tensor, *, gamma: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Sum of -q w (1 - p)^gamma log p over samples and classes, and that of q w that divides it.
+    """Sum of -q (1 - p)^gamma log p over samples and classes, and that of q that divides it.
 
-    As :func:`focal_sums` where each class has a share q of a sample: labels that are smoothed
+    As :func:`focal_sums` where several classes have a part in a sample: labels that are smoothed
     (Szegedy et al. 2016, section 7) or mixed. With gamma = 0 the cross entropy of q and p.
 
     Args:
         logits: (N, C).
-        shares: (N, C) of 0..1, each row adding up to 1; a row of 0 and one 1 is a plain label.
+        shares: q, (N, C) >= 0; a row of 0 and one w is a plain label of weight w.
         gamma: how much less counts what is told well, >= 0.
-        weights: (C,) >= 0; None: 1 for each.
     """
-    log_p = F.log_softmax(logits, dim=1)
-    each = -log_p if gamma == 0 else -((1 - log_p.exp()) ** gamma) * log_p
-    weight = shares if weights is None else shares * weights
-    return (each * weight).sum(), weight.sum()
+    return (_focal(F.log_softmax(logits, dim=1), gamma) * shares).sum(), shares.sum()
+
+
+def _focal(log_p: Tensor, gamma: float) -> Tensor:
+    """-(1 - p)^gamma log p; its slope is finite at p = 1, too."""
+    if gamma == 0:
+        return -log_p
+    least = torch.finfo(log_p.dtype).tiny
+    return -((1 - log_p.exp()).clamp_min(least) ** gamma) * log_p
 
 
 def binary_focal_loss(
@@ -74,7 +78,7 @@ def binary_focal_loss(
         weights: (C,) of where a class is present, >= 0; 1 where it is absent. None: 1 throughout.
     """
     log_true = F.logsigmoid(torch.where(present > 0, logits, -logits))
-    each = -log_true if gamma == 0 else -((1 - log_true.exp()) ** gamma) * log_true
+    each = _focal(log_true, gamma)
     return (each if weights is None else each * torch.where(present > 0, weights, 1.0)).mean()
 
 

@@ -35,9 +35,9 @@ class HeadConfig(Config):
     level: int | None = Field(
         None,
         ge=1,
-        description="of an encoder that stays as it is: which of its maps the mean is taken of, 1 "
-        "the finest (of a ResNet with its published stem 2 to 5 are layer1 to layer4); None: as "
-        "the encoder pools its last",
+        description="of places, by an encoder that stays as it is: which of its maps the mean is "
+        "taken of, 1 the finest; the last is number 5 of a ResNet with its published stem, 4 of "
+        "others. None: as the encoder pools its last",
     )
     turns: bool = Field(
         False,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 
 from eo_contrast.config import Config, save_config
 from eo_contrast.errors import InputError
@@ -60,7 +61,7 @@ def checkpoint_of(run: Path, config: Config) -> dict[str, Any]:
     Raises: InputError: there is none, or it was made with another.
     """
     checkpoint = load_checkpoint(run / CHECKPOINT_FILE)
-    now, then = config.model_dump(mode="json"), checkpoint["config"]
+    now, then = config.model_dump(mode="json"), _as_now(config, checkpoint["config"])
     changed = sorted(key for key in now if now[key] != then.get(key))
     if changed:
         raise InputError(
@@ -68,6 +69,14 @@ def checkpoint_of(run: Path, config: Config) -> dict[str, Any]:
             f"resume with {run / CONFIG_FILE}, or start anew elsewhere"
         )
     return checkpoint
+
+
+def _as_now(config: Config, then: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of before, with what was added since at its default."""
+    try:
+        return type(config).model_validate(then).model_dump(mode="json")
+    except ValidationError:
+        return then
 
 
 def run_log(run: Path, checkpoint: Mapping[str, Any], fabric: Fabric) -> RunLog:

@@ -25,7 +25,7 @@ from eo_contrast.landcover.config import FinetuneConfig, FinetuneSchedule
 from eo_contrast.landcover.finetune import RunOptions, finetune
 from eo_contrast.landcover.nets import load_land_cover
 from eo_contrast.nets.encoders import EncoderConfig
-from eo_contrast.training.checkpoint import load_checkpoint
+from eo_contrast.training.checkpoint import load_checkpoint, save_checkpoint
 from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders, save_encoder
 from eo_contrast.training.log import read_rows
 from eo_contrast.training.loop import StopSignal
@@ -330,16 +330,19 @@ def test_a_head_stands_behind_a_level_of_the_encoder(pictures, tmp_path, mode):
     ("changed", "line"),
     [
         ({"mode": "full"}, "head.level is 3, and mode is full: .* give mode=linear"),
-        ({"task": "segmentation"}, "head.level is 3, and the task is segmentation"),
         ({"head": {"level": 9}}, "head.level is 9, and the encoder has 4 maps; give 1 to 4"),
     ],
 )
-def test_a_level_that_no_head_stands_behind_is_refused(maps, pictures, tmp_path, changed, line):
+def test_a_level_that_no_head_stands_behind_is_refused(pictures, tmp_path, changed, line):
     given = config(**({"head": {"level": 3}} | changed))
-    data = maps if given.task == "segmentation" else pictures
     with pytest.raises(InputError, match=line):
-        finetune(given, data, "random", tmp_path / "run", options())
+        finetune(given, pictures, "random", tmp_path / "run", options())
     assert not (tmp_path / "run").exists()
+
+
+def test_pixels_have_no_level():
+    with pytest.raises(ValueError, match=r"head.level is 3, and is for features of places"):
+        config(task="segmentation", head={"level": 3})
 
 
 def test_a_frozen_encoder_stays_as_it_was(maps, encoder, tmp_path):
@@ -483,6 +486,20 @@ def test_two_levels_of_optics_are_not_one_sensor(tmp_path):
     given = config(data={"sensors": ["s2-l1c"]}, schedule={"epochs": 1})
     finetune(given, data, "random", tmp_path / "run", options())
     assert load_land_cover(tmp_path / "run")[1].sensors == ("s2-l1c",)
+
+
+def test_a_run_of_before_an_option_was_added_is_resumed(pictures, tmp_path):
+    run = tmp_path / "run"
+    finetune(config(), pictures, "random", run, options())
+    before = load_checkpoint(run / "last.ckpt")
+    del before["config"]["mix"], before["config"]["head"]["turns"]
+    save_checkpoint(run / "last.ckpt", before)
+    finetune(config(), pictures, "random", run, options(resume=True))
+    del before["config"]["task"]
+    before["config"]["mode"] = "full"
+    save_checkpoint(run / "last.ckpt", before)
+    with pytest.raises(InputError, match="was made with another mode; resume with"):
+        finetune(config(), pictures, "random", run, options(resume=True))
 
 
 def test_resuming_with_another_encoder_is_refused(maps, encoder, tmp_path):

@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sources import coloured, written
 
+from eo_contrast.landcover import trainer
 from eo_contrast.landcover.config import FinetuneConfig, LossConfig
+from eo_contrast.landcover.finetune import RunOptions, finetune
 from eo_contrast.landcover.losses import place_loss
 from eo_contrast.landcover.mixing import MixConfig, draw_mixing
 
@@ -102,6 +105,67 @@ def test_smoothed_labels_are_torchs():
     found = place_loss(logits, targets, LossConfig(smoothing=0.2))
     expected = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=0.2)
     torch.testing.assert_close(found, expected)
+
+
+def test_a_rare_class_is_not_taught_by_what_smoothing_gives_it():
+    """What is told of a common class's sample is its own class, whatever the rare one weighs."""
+    config, weights = LossConfig(smoothing=0.1), torch.tensor([0.5] * 9 + [50.0])
+    logits = torch.zeros(1, 10, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = place_loss(logits, torch.tensor([0]), config, weights)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    told = logits.detach().softmax(1)[0]
+    assert told[0].item() == pytest.approx(0.91, abs=1e-3)
+    assert told[9].item() == pytest.approx(0.01, abs=1e-3)
+
+
+def test_a_mixed_sample_weighs_as_its_classes_do():
+    logits, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    weights, mixing = torch.tensor([1.0, 2.0, 5.0]), mixing_of("mixup", 4)
+    own = mixing.own.float()
+    log_p = logits.log_softmax(1)
+    first, second = (-log_p[range(4), each] for each in (targets, targets[mixing.partner]))
+    of_own, of_other = own * weights[targets], (1 - own) * weights[targets[mixing.partner]]
+    expected = (of_own * first + of_other * second).sum() / (of_own + of_other).sum()
+    torch.testing.assert_close(place_loss(logits, targets, LossConfig(), weights, mixing), expected)
+
+
+@pytest.mark.parametrize("mode", ["linear", "full"])
+def test_training_sees_mixed_images_and_their_mixed_labels(mode, tmp_path, monkeypatch):
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def watched(logits, targets, config, weights=None, mixing=None):
+        assert mixing is not None
+        seen.append((targets, mixing.own))
+        return place_loss(logits, targets, config, weights, mixing)
+
+    monkeypatch.setattr(trainer, "place_loss", watched)
+    given = FinetuneConfig.model_validate(
+        {
+            "mode": mode,
+            "mix": {"kind": "mixup"},
+            "encoder": {"stem": "small"},
+            "data": {"batch_size": 8},
+            "schedule": {"epochs": 1},
+        }
+    )
+    pack = written(coloured(), tmp_path / "pack")
+    options = RunOptions(device="cpu", quiet=True)
+    finetune(given, pack, "random", tmp_path / "run", options)
+    assert [len(targets) for targets, _ in seen] == [8, 8]
+    assert not torch.equal(seen[0][1], seen[1][1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("inf"), float("nan")])
+def test_an_alpha_that_draws_nothing_is_refused(alpha):
+    with pytest.raises(ValueError, match="alpha"):
+        MixConfig(kind="mixup", alpha=alpha)
 
 
 @pytest.mark.parametrize(

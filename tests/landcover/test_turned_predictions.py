@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sources import Source, coloured, mapped
+from sources import Source, coloured, mapped, written
 
+from eo_contrast.data.place_sources import open_places
 from eo_contrast.data.sensors import sensor_input
 from eo_contrast.landcover.batches import Material
+from eo_contrast.landcover.config import FinetuneConfig
+from eo_contrast.landcover.contenders import contenders_of
 from eo_contrast.landcover.features import baseline_embed, encoder_embed
+from eo_contrast.landcover.frozen import Frozen
 from eo_contrast.landcover.labels import LabelConfig, labelled_places
 from eo_contrast.landcover.nets import LandCoverNet, PixelClassifier, build_land_cover
 from eo_contrast.landcover.predict import split_predictions, split_scores
@@ -114,3 +118,18 @@ def test_frozen_features_are_of_as_large_a_middle_as_is_asked_for():
     asked = encoder_embed(net, card, source, size=16)([0, 1])
     assert torch.equal(asked, encoder_embed(net, whole, source)([0, 1]))
     assert not torch.equal(asked, encoder_embed(net, card, source)([0, 1]))
+
+
+def test_a_benchmarks_frozen_features_are_as_it_is_told(tmp_path):
+    source = open_places(written(coloured(16), tmp_path / "pack"))
+    labelled = labelled_places(source, "classification", LabelConfig(), products=["rgb"], side=16)
+    (contender,) = contenders_of("random")
+
+    def features(**head: Any) -> torch.Tensor:
+        config = FinetuneConfig.model_validate({"encoder": {"stem": "small"}, "head": head})
+        return Frozen.of(contender, config, source, labelled, where="").features["test"]
+
+    plain = features()
+    assert features(level=4).shape == plain.shape and features(level=2).shape[1] == 128
+    torch.testing.assert_close(features(level=4), plain)  # the last map is what it pools
+    assert float((features(turns=True) - plain).abs().max()) > 1e-4

@@ -60,7 +60,10 @@ def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
         source, task, LabelConfig(), products=list(products.values()), side=16
     )
     material = Material(source, sensors, labelled, 16)
-    weighted = {"loss": {"class_weights": {"field": 3.0}}}
+    weighted = {
+        "loss": {"class_weights": {"field": 3.0}, "smoothing": 0.1},
+        "mix": {"kind": "cutmix"},
+    }
     more = EVERYTHING if task == "segmentation" else weighted
     config = FinetuneConfig(task=task, augment={"flip_horizontal": 0.5}, **more)
     card = LandCoverCard(

@@ -14,6 +14,7 @@ from eo_contrast.objectives.segmentation import (
     dice_loss,
     dice_sums,
     focal_sums,
+    shared_focal_sums,
 )
 
 IGNORED = 255
@@ -145,3 +146,26 @@ def test_gradients_are_right(gamma):
     assert torch.autograd.gradcheck(
         lambda given: dice_loss(dice_sums(given, labels, ignore=IGNORED)), logits
     )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_plain_labels_as_shares_are_plain_labels(gamma):
+    torch.manual_seed(3)
+    logits, labels = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 1, 1, 2, 0])
+    weights = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
+    shares = torch.nn.functional.one_hot(labels, 4) * weights
+    found = shared_focal_sums(logits, shares, gamma=gamma)
+    torch.testing.assert_close(found, focal_sums(logits, labels, gamma=gamma, weights=weights))
+
+
+@pytest.mark.parametrize("true", [0, 1])
+def test_what_is_told_for_sure_has_a_finite_slope(true):
+    logits = torch.tensor([[0.0, 200.0, 0.0]], requires_grad=True)
+    labels = torch.tensor([true])
+    shares = torch.nn.functional.one_hot(labels, 3).float()
+    for total, _ in (
+        focal_sums(logits, labels, gamma=0.5),
+        shared_focal_sums(logits, shares, gamma=0.5),
+    ):
+        (slope,) = torch.autograd.grad(total, logits)
+        assert slope.isfinite().all()
