@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,25 +16,33 @@ from eo_contrast.training.features import place_features
 SPLITS = ("train", "val", "test")
 
 
-def probed(run: Path, pack: Path, sensors: Sequence[str] | None = None) -> dict[str, float]:
-    """Accuracy of kNN and of a linear probe on the test split, per cent.
+def probed(
+    run: Path, pack: Path, sensors: Sequence[str] | None = None, **how: Any
+) -> dict[str, float]:
+    """Accuracy of kNN and of a linear probe on the test split, and on validation, per cent.
 
     Args:
         sensors: whose features are taken; None: all of the encoder's, side by side.
+        how: ``size``, ``level``, ``turns`` of :func:`eo_contrast.training.features.place_features`.
     """
-    parts, classes = labelled(run, pack, sensors)
-    test = parts["test"]
-    probe = linear_probe(parts["train"], parts["val"], classes=classes)
-    votes = knn_predict(parts["train"], test.features, classes=classes)
+    parts, classes = labelled(run, pack, sensors, **how)
+    test, val = parts["test"], parts["val"]
+    probe = linear_probe(parts["train"], val, classes=classes)
+
+    def votes(seen: Labelled) -> float:
+        return _accuracy(knn_predict(parts["train"], seen.features, classes=classes), seen.targets)
+
     return {
         "linear": _accuracy(probe(test.features), test.targets),
-        "knn": _accuracy(votes, test.targets),
+        "knn": votes(test),
+        "val_linear": _accuracy(probe(val.features), val.targets),
+        "val_knn": votes(val),
         "weight_decay": probe.weight_decay,
     }
 
 
 def labelled(
-    run: Path, pack: Path, sensors: Sequence[str] | None = None
+    run: Path, pack: Path, sensors: Sequence[str] | None = None, **how: Any
 ) -> tuple[dict[str, Labelled], int]:
     """Features of a run's encoder and classes, by split; and how many classes there are."""
     net, card = load_encoder(run)
@@ -43,7 +52,7 @@ def labelled(
     for split in SPLITS:
         places = [number for number, own in enumerate(source.splits) if own == split]
         targets = torch.tensor([names.index(source.labels[number]) for number in places])
-        features = place_features(net, card, source, places, sensors=sensors)
+        features = place_features(net, card, source, places, sensors=sensors, **how)
         parts[split] = Labelled(features, targets)
     return parts, len(names)
 
