@@ -220,8 +220,8 @@ def _config_of(config: FinetuneConfig, cell: Cell) -> FinetuneConfig:
     mode = {"linear": "linear"}.get(cell.protocol, config.mode)
     changed: dict[str, Any] = {"seed": cell.seed, "data": data, "mode": mode}
     if cell.protocol == "finetune" and config.mode == "full":
-        # A level is of frozen features; a net that is trained whole goes through to its end.
-        changed["head"] = config.head.model_copy(update={"level": None})
+        # Maps are of frozen features; a net that is trained whole goes through to its end.
+        changed["head"] = config.head.model_copy(update={"maps": None})
     return config.model_copy(update=changed)
 
 

@@ -176,9 +176,9 @@ class FinetuneConfig(Config):
                     f"{name} is {given}, and is for one class a place: the task is {self.task}; "
                     "leave it out"
                 )
-        if self.head.level is not None and self.task == "segmentation":
+        if self.head.maps is not None and self.task == "segmentation":
             raise ValueError(
-                f"head.level is {self.head.level}, and is for features of places: the task is "
+                f"head.maps is {list(self.head.maps)}, and is for features of places: the task is "
                 "segmentation; leave it out"
             )
         if self.loss.dice and self.task != "segmentation":

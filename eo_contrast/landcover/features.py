@@ -45,14 +45,14 @@ def encoder_embed(
     *,
     sensors: Sequence[str] | None = None,
     size: int | None = None,
-    level: int | None = None,
+    maps: Sequence[int] | None = None,
     turns: bool = False,
     batch_size: int = BATCH,
 ) -> Embed:
     """Pooled features of an encoder, its trunks in evaluation mode; of several sensors in a row.
 
     Args:
-        sensors, size, level, turns: as :func:`eo_contrast.training.features.place_features`.
+        sensors, size, maps, turns: as :func:`eo_contrast.training.features.place_features`.
     """
     net.eval()
     return partial(
@@ -62,7 +62,7 @@ def encoder_embed(
         source,
         sensors=sensors,
         size=size,
-        level=level,
+        maps=maps,
         turns=turns,
         batch_size=batch_size,
     )

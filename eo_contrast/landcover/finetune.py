@@ -75,7 +75,7 @@ def finetune(
     begin = starting_encoder(encoder, config, source, where=str(data), say=options.say)
     config = resolved(config, begin, source)
     _check_sensors(config, begin.sensors)
-    _check_level(config)
+    _check_maps(config)
     material = _material(config, begin, source, data, options)
     fabric = launch(options.device, config.precision)
     if fabric.is_global_zero and not options.resume:
@@ -177,12 +177,12 @@ def _check_sensors(config: FinetuneConfig, sensors: Sequence[str]) -> None:
         )
 
 
-def _check_level(config: FinetuneConfig) -> None:
-    """Refuse a level where features are not frozen."""
-    if config.head.level is not None and config.mode == "full":
+def _check_maps(config: FinetuneConfig) -> None:
+    """Refuse maps where features are not frozen."""
+    if config.head.maps is not None and config.mode == "full":
         raise InputError(
-            f"head.level is {config.head.level}, and mode is full: it is for an encoder that stays "
-            "as it is; leave it out, or give mode=linear"
+            f"head.maps is {list(config.head.maps)}, and mode is full: it is for an encoder that "
+            "stays as it is; leave it out, or give mode=linear"
         )
 
 

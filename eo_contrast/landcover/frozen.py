@@ -85,14 +85,14 @@ def _embed(
     if not contender.is_baseline:
         start = starting_encoder(contender.encoder(config.seed), config, source, where=where)
         net = start.net or random_net(start, config, labelled.classes)
-        net.width_at(config.head.level)  # refuses a level that there is not, before any image
+        net.width_of(config.head.maps)  # refuses a map that there is not, before any image
         return encoder_embed(
             net,
             start.card,
             source,
             sensors=start.sensors,
             size=config.data.size,
-            level=config.head.level,
+            maps=config.head.maps,
             turns=config.head.turns,
         )
     start = starting_encoder(RANDOM, config, source, where=where)

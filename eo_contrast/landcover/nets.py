@@ -29,9 +29,9 @@ class PlaceClassifier(nn.Module):
         self.encoders = SensorEncoders(card.encoder, seed=seed)
         self.sensors, self.turns = card.sensors, card.head.turns
         # The projector's first layers go along where they can be tuned (Chen et al. 2020b).
-        self._headed, self._level = card.mode == "full", card.head.level
+        self._headed, self._maps = card.mode == "full", card.head.maps
         self._width = (
-            self.encoders.headed_width if self._headed else self.encoders.width_at(card.head.level)
+            self.encoders.headed_width if self._headed else self.encoders.width_of(card.head.maps)
         )
         # Frozen features come in all scales; nothing before the layer can adapt to it.
         self.scale = (
@@ -45,7 +45,7 @@ class PlaceClassifier(nn.Module):
 
     def features(self, images: Images) -> Tensor:
         """(N, width of all sensors), one sensor behind the other; 0 of one without images."""
-        encode = self.encoders.headed if self._headed else partial(self.encoders, level=self._level)
+        encode = self.encoders.headed if self._headed else partial(self.encoders, maps=self._maps)
         found = {name: encode(name, images[name]) for name in self.sensors if name in images}
         some = next(iter(found.values()))
         parts = [found[name] if name in found else torch.zeros_like(some) for name in self.sensors]

@@ -6,7 +6,7 @@ torch's own random state neither decides them nor moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -177,16 +177,18 @@ class Encoder(nn.Module):
         pooled: Tensor = self.net(images, **self._attention())
         return pooled
 
-    def level(self, images: Tensor, number: int) -> Tensor:
-        """(N, bands, H, W) -> (N, channels), the mean over a map; what lies behind it is left out.
+    def map_means(self, images: Tensor, numbers: Sequence[int]) -> Tensor:
+        """(N, bands, H, W) -> (N, channels of the maps in a row), the mean over each.
+
+        What lies behind the last of them is not computed.
 
         Args:
-            number: of the maps of :meth:`pyramid`, 1 the finest.
+            numbers: of the maps of :meth:`pyramid`, 1 the finest; rising.
 
         Raises: InputError: as :meth:`forward`.
         """
-        (only,) = self._maps(images, [self._levels[number - 1]])
-        return only.mean((2, 3))
+        maps = self._maps(images, [self._levels[number - 1] for number in numbers])
+        return torch.cat([each.mean((2, 3)) for each in maps], dim=1)
 
     def tokens(self, images: Tensor, kept: Tensor) -> Tensor:
         """Tokens (N, T, width) of a ViT that sees some patches of (N, bands, H, W) alone.

@@ -88,31 +88,31 @@ class SensorEncoders(nn.Module):
             raise InputError(f"sensor {sensor}: the encoder has {there}; choose one of them")
         return found
 
-    def forward(self, sensor: str, images: Tensor, level: int | None = None) -> Tensor:
+    def forward(self, sensor: str, images: Tensor, maps: Sequence[int] | None = None) -> Tensor:
         """(N, bands, H, W) of a sensor -> (N, width), pooled; before any head.
 
         Args:
-            level: of the trunk's maps the one that is pooled, 1 the finest; None: as the
+            maps: those of the trunk's whose means are taken, in a row, 1 the finest; None: as the
                 architecture pools its last.
         """
         trunk = self.trunk(sensor)
-        pooled: Tensor = trunk(images) if level is None else trunk.level(images, level)
+        pooled: Tensor = trunk(images) if maps is None else trunk.map_means(images, maps)
         return pooled
 
-    def width_at(self, level: int | None) -> int:
+    def width_of(self, maps: Sequence[int] | None) -> int:
         """Of what :meth:`forward` gives.
 
-        Raises: InputError: the trunks have no such level.
+        Raises: InputError: the trunks have no such map.
         """
-        if level is None:
+        if maps is None:
             return self.width
         channels = self.trunk(next(iter(self.trunks))).pyramid_channels
-        if level > len(channels):
+        if max(maps) > len(channels):
             raise InputError(
-                f"head.level is {level}, and the encoder has {len(channels)} maps; give 1 to "
+                f"head.maps has {max(maps)}, and the encoder has {len(channels)} maps; give 1 to "
                 f"{len(channels)}, or leave it out"
             )
-        return channels[level - 1]
+        return sum(channels[number - 1] for number in maps)
 
     def pyramid(self, sensor: str, images: Tensor) -> list[Tensor]:
         """(N, bands, H, W) of a sensor -> its maps, finest first."""

@@ -25,7 +25,7 @@ def place_features(
     *,
     sensors: Sequence[str] | None = None,
     size: int | None = None,
-    level: int | None = None,
+    maps: Sequence[int] | None = None,
     turns: bool = False,
     batch_size: int = 64,
 ) -> Tensor:
@@ -37,13 +37,13 @@ def place_features(
     Args:
         sensors: names as the card has them; None: all.
         size: side of that square, pixels; None: the card's.
-        level: which of the encoder's maps is pooled, 1 the finest; None: as it pools its last.
+        maps: those of the encoder's whose means are taken, 1 the finest; None: as it pools.
         turns: the mean over the eight turns and mirrors of each image.
     """
     side = size or card.size
 
     def encoded(images: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([net(name, each, level) for name, each in images.items()], dim=1)
+        return torch.cat([net(name, each, maps) for name, each in images.items()], dim=1)
 
     rows = []
     for start in range(0, len(places), batch_size):

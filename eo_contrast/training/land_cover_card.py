@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eo_contrast.config import Config
 from eo_contrast.errors import InputError
@@ -32,18 +32,27 @@ class HeadConfig(Config):
     decoder_width: int = Field(
         256, ge=16, description="its channels; of the U-Net those of its coarsest step"
     )
-    level: int | None = Field(
+    maps: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
-        ge=1,
-        description="of places, by an encoder that stays as it is: which of its maps the mean is "
-        "taken of, 1 the finest; the last is number 5 of a ResNet with its published stem, 4 of "
-        "others. None: as the encoder pools its last",
+        min_length=1,
+        description="of places, by an encoder that stays as it is: the maps whose means are its "
+        "features, in a row, 1 the finest; the last is number 5 of a ResNet with its published "
+        "stem, 4 of others. None: as the encoder pools its last",
     )
     turns: bool = Field(
         False,
         description="what is scored and mapped is the mean over the eight turns and mirrors of an "
         "image, at eight times the work; so are a benchmark's frozen features",
     )
+
+    @model_validator(mode="after")
+    def _maps_rise(self) -> Self:
+        if self.maps is not None and list(self.maps) != sorted(set(self.maps)):
+            raise ValueError(
+                f"maps is {list(self.maps)}; give each once, the finest first: "
+                f"{sorted(set(self.maps))}"
+            )
+        return self
 
 
 class LandCoverCard(Config):

@@ -179,8 +179,8 @@ def test_a_random_encoder_is_the_one_that_fine_tuning_starts_from(pictures, tmp_
     assert all(torch.equal(value, wanted[name]) for name, value in frozen.state_dict().items())
 
 
-def test_a_level_is_of_frozen_features_alone(pictures, tmp_path):
-    head = {"hidden": 16, "level": 2}
+def test_maps_are_of_frozen_features_alone(pictures, tmp_path):
+    head = {"hidden": 16, "maps": [2]}
     asked = config(
         protocols=["linear", "finetune"],
         fractions=[1.0],
@@ -189,11 +189,11 @@ def test_a_level_is_of_frozen_features_alone(pictures, tmp_path):
     )
     benchmark(asked, pictures, contenders_of("random"), tmp_path / "out", options())
     net, card = load_land_cover(tmp_path / "out" / "runs" / "random-finetune-1-0")
-    assert card.head.level is None
+    assert card.head.maps is None
     assert net.head[0].in_features == net.encoders.width
     start = starting_encoder("random", asked.finetune, open_places(pictures), where="")
     frozen = random_net(start, asked.finetune, ("field", "town"))
-    assert frozen.width_at(2) == 128
+    assert frozen.width_of((2,)) == 128
 
 
 def test_pixels_are_benchmarked_by_a_linear_layer_and_by_fine_tuning(tmp_path):

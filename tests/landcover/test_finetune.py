@@ -317,32 +317,41 @@ def test_a_loss_that_makes_no_sense_is_refused(changed, line):
 
 
 @pytest.mark.parametrize("mode", ["linear", "frozen"])
-def test_a_head_stands_behind_a_level_of_the_encoder(pictures, tmp_path, mode):
-    given = config(mode=mode, head={"hidden": 16, "level": 3})
+def test_a_head_stands_behind_maps_of_the_encoder(pictures, tmp_path, mode):
+    given = config(mode=mode, head={"hidden": 16, "maps": [2, 3]})
     result = finetune(given, pictures, "random", tmp_path / "run", options())
     assert result["test"]["accuracy"] > 0.9
     net, card = load_land_cover(tmp_path / "run")
-    assert card.head.level == 3
-    assert net.head[0].in_features == net.encoders.trunk("rgb").pyramid_channels[2] == 256
+    assert card.head.maps == (2, 3)
+    assert net.head[0].in_features == net.encoders.width_of((2, 3)) == 128 + 256
 
 
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"mode": "full"}, "head.level is 3, and mode is full: .* give mode=linear"),
-        ({"head": {"level": 9}}, "head.level is 9, and the encoder has 4 maps; give 1 to 4"),
+        ({"mode": "full"}, r"head.maps is \[3\], and mode is full: .* give mode=linear"),
+        ({"head": {"maps": [2, 9]}}, "head.maps has 9, and the encoder has 4 maps; give 1 to 4"),
     ],
 )
-def test_a_level_that_no_head_stands_behind_is_refused(pictures, tmp_path, changed, line):
-    given = config(**({"head": {"level": 3}} | changed))
+def test_maps_that_no_head_stands_behind_are_refused(pictures, tmp_path, changed, line):
+    given = config(**({"head": {"maps": [3]}} | changed))
     with pytest.raises(InputError, match=line):
         finetune(given, pictures, "random", tmp_path / "run", options())
     assert not (tmp_path / "run").exists()
 
 
-def test_pixels_have_no_level():
-    with pytest.raises(ValueError, match=r"head.level is 3, and is for features of places"):
-        config(task="segmentation", head={"level": 3})
+@pytest.mark.parametrize(
+    ("task", "maps", "line"),
+    [
+        ("segmentation", [3], r"head.maps is \[3\], and is for features of places"),
+        ("classification", [3, 2, 3], r"maps is \[3, 2, 3\]; give each once, .*: \[2, 3\]"),
+        ("classification", [], "at least 1"),
+        ("classification", [0], "greater than or equal to 1"),
+    ],
+)
+def test_maps_that_are_none_are_refused(task, maps, line):
+    with pytest.raises(ValueError, match=line):
+        config(task=task, head={"maps": maps})
 
 
 def test_a_frozen_encoder_stays_as_it_was(maps, encoder, tmp_path):

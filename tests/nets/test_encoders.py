@@ -84,14 +84,13 @@ def test_maps_come_from_the_weights_that_pool() -> None:
 
 @pytest.mark.parametrize("name", WIDTHS)
 @torch.no_grad()
-def test_a_level_is_the_mean_over_its_map(name: EncoderName) -> None:
+def test_means_of_maps_are_those_of_the_pyramid(name: EncoderName) -> None:
     encoder = built(name)
-    for number, (whole, channels) in enumerate(
-        zip(encoder.pyramid(images(2)), encoder.pyramid_channels, strict=True), start=1
-    ):
-        found = encoder.level(images(2), number)
-        assert found.shape == (2, channels)
-        torch.testing.assert_close(found, whole.mean((2, 3)))
+    means = [each.mean((2, 3)) for each in encoder.pyramid(images(2))]
+    for number, mean in enumerate(means, start=1):
+        torch.testing.assert_close(encoder.map_means(images(2), [number]), mean)
+    found = encoder.map_means(images(2), [1, 3])
+    torch.testing.assert_close(found, torch.cat([means[0], means[2]], dim=1))
 
 
 @torch.no_grad()

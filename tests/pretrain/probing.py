@@ -10,7 +10,7 @@ import torch
 
 from eo_contrast.data.place_sources import open_places
 from eo_contrast.landcover.probe import Labelled, knn_predict, linear_probe
-from eo_contrast.training.encoder_card import load_encoder
+from eo_contrast.training.encoder_card import SensorEncoders, load_encoder
 from eo_contrast.training.features import place_features
 
 SPLITS = ("train", "val", "test")
@@ -23,7 +23,8 @@ def probed(
 
     Args:
         sensors: whose features are taken; None: all of the encoder's, side by side.
-        how: ``size``, ``level``, ``turns`` of :func:`eo_contrast.training.features.place_features`.
+        how: ``untrained``, of :func:`labelled`; ``size``, ``maps`` and ``turns`` of
+            :func:`eo_contrast.training.features.place_features`.
     """
     parts, classes = labelled(run, pack, sensors, **how)
     test, val = parts["test"], parts["val"]
@@ -42,10 +43,21 @@ def probed(
 
 
 def labelled(
-    run: Path, pack: Path, sensors: Sequence[str] | None = None, **how: Any
+    run: Path,
+    pack: Path,
+    sensors: Sequence[str] | None = None,
+    *,
+    untrained: bool = False,
+    **how: Any,
 ) -> tuple[dict[str, Labelled], int]:
-    """Features of a run's encoder and classes, by split; and how many classes there are."""
+    """Features of a run's encoder and classes, by split; and how many classes there are.
+
+    Args:
+        untrained: of an encoder of the same kind at its first weights.
+    """
     net, card = load_encoder(run)
+    if untrained:
+        net = SensorEncoders(card).eval()
     source = open_places(pack)
     names = sorted(set(source.labels))
     parts = {}
