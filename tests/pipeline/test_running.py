@@ -203,7 +203,7 @@ def test_told_to_stop_all_stages_end_and_the_run_says_75(
     process = started(file)
     wait_for_stages(tmp_path / "out", "ab")
     process.send_signal(how)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 75, said
     assert said.splitlines()[-1].endswith("the same run command goes on")
     assert reasons(file) == {name: ["was begun and did not finish"] for name in "ab"}
@@ -216,7 +216,7 @@ def test_workers_end_when_their_run_is_killed(tmp_path: Path) -> None:
     process = started(file)
     wait_for_stages(tmp_path / "out", "a")
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     time.sleep(4)
     assert not (tmp_path / "out" / "a.txt").exists()
     assert ran(file, "a.seconds=0") == ["a"]
