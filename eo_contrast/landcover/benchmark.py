@@ -42,6 +42,7 @@ WRITTEN = {
 # Settings that messages of fine-tuning tell to give; here they lie below finetune.
 _SETTINGS = [f"labels.{name}" for name in LabelConfig.model_fields]
 _SETTINGS += [f"data.{name}" for name in FinetuneData.model_fields]
+_SETTINGS += ["head.maps"]
 _SETTING = re.compile(rf"(?<![\w./])({'|'.join(map(re.escape, _SETTINGS))})\b")
 
 

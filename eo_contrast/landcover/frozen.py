@@ -85,7 +85,6 @@ def _embed(
     if not contender.is_baseline:
         start = starting_encoder(contender.encoder(config.seed), config, source, where=where)
         net = start.net or random_net(start, config, labelled.classes)
-        net.width_of(config.head.maps)  # refuses a map that there is not, before any image
         return encoder_embed(
             net,
             start.card,

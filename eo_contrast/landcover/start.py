@@ -12,7 +12,7 @@ from eo_contrast.data.place_sources import PlaceSource
 from eo_contrast.data.sensors import RGB, SensorInput, sensor_input
 from eo_contrast.errors import InputError
 from eo_contrast.landcover.config import FinetuneConfig
-from eo_contrast.nets.encoders import ARCHITECTURES
+from eo_contrast.nets.encoders import EncoderConfig
 from eo_contrast.nets.weights import position_of
 from eo_contrast.training.card import model_file
 from eo_contrast.training.encoder_card import (
@@ -54,20 +54,22 @@ def starting_encoder(
     where: str,
     say: Callable[[str], None] = lambda text: None,
 ) -> Start:
-    """The encoder that ``--encoder`` means, checked against the data's bands.
+    """The encoder that ``--encoder`` means, checked against the data's bands and what is asked.
 
     Args:
         where: what the source is of, for messages.
         say: told what is changed for the data, and what does not fit them well.
 
     Raises: InputError: no encoder, or one whose bands the data lacks, unless a change of bands is
-        allowed.
+        allowed; one that takes no images of ``data.size``, or has no such map as ``head.maps`` has.
     """
     if not _image_products(source):
         raise InputError(f"{where}: has no images, but {' '.join(source.layers)}")
+    card = _random(config, source, where) if encoder == RANDOM else read_encoder_card(encoder)
+    _check_size(card.architecture, config.data.size)
+    _check_maps(card.architecture, config.head.maps)
     if encoder == RANDOM:
-        return _random(config, source, where)
-    card = read_encoder_card(encoder)
+        return Start(None, card, tuple(card.sensors), RANDOM)
     _tell_resolution(card, source, where, say)
     asked = config.data.sensors
     change = config.data.allow_band_change
@@ -81,6 +83,26 @@ def starting_encoder(
         net, card = load_encoder(encoder)
     digest = hashlib.sha256(model_file(encoder).read_bytes()).hexdigest()[:16]
     return Start(net, card, sensors, digest)
+
+
+def _check_size(architecture: EncoderConfig, size: int | None) -> None:
+    least = architecture.least_size
+    fixed = architecture.multiple is not None
+    if size is not None and (size < least or (fixed and size != least)):
+        raise InputError(
+            f"data.size is {size}, and the encoder's {architecture.name} "
+            f"{'is built for' if fixed else 'needs at least'} {least} pixels a side; give "
+            f"data.size={least}, or leave it out"
+        )
+
+
+def _check_maps(architecture: EncoderConfig, maps: tuple[int, ...] | None) -> None:
+    count = architecture.map_count
+    if maps is not None and max(maps) > count:
+        raise InputError(
+            f"head.maps has {max(maps)}, and the encoder has {count} maps; give 1 to {count}, or "
+            "leave it out"
+        )
 
 
 def _called(card: EncoderCard, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,7 +187,11 @@ def _tell_resolution(
         )
 
 
-def _random(config: FinetuneConfig, source: PlaceSource, where: str) -> Start:
+def _random(config: FinetuneConfig, source: PlaceSource, where: str) -> EncoderCard:
+    """What a random encoder for the data eats.
+
+    Raises: InputError: no images of a sensor, or of more than one that its name may mean.
+    """
     images = _image_products(source)
     wanted = config.data.sensors or tuple(dict.fromkeys(_sensor_of(each) for each in images))
     inputs: dict[str, SensorInput] = {}
@@ -180,15 +206,14 @@ def _random(config: FinetuneConfig, source: PlaceSource, where: str) -> Start:
             )
         inputs[name] = sensor_input(source.layers[fitting[0]])
     architecture = config.encoder
-    fixed = ARCHITECTURES[architecture.name].multiple is not None
-    card = EncoderCard(
+    fixed = architecture.multiple is not None
+    return EncoderCard(
         architecture=architecture,
         sensors=inputs,
         size=architecture.built_size if fixed else config.data.size or source.size,
         ground_resolution_m=source.ground_resolution_m,
         trained={"method": RANDOM, "seed": config.seed},
     )
-    return Start(None, card, tuple(wanted), RANDOM)
 
 
 def _image_products(source: PlaceSource) -> list[str]:

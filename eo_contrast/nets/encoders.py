@@ -131,6 +131,16 @@ class EncoderConfig(Config):
         return self.patch_side or ARCHITECTURES[self.name].multiple
 
     @property
+    def least_size(self) -> int:
+        """Least side in pixels of the images that the network takes."""
+        return self.built_size if self.multiple else ARCHITECTURES[self.name].smallest
+
+    @property
+    def map_count(self) -> int:
+        """How many maps :meth:`Encoder.pyramid` gives."""
+        return len(_levels(self))
+
+    @property
     def changed_of_vit(self) -> list[str]:
         """Fields of vit_small that are not as published."""
         values = {"patch": self.patch, "depth": self.depth, "positions": self.positions}

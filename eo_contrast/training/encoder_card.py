@@ -100,18 +100,10 @@ class SensorEncoders(nn.Module):
         return pooled
 
     def width_of(self, maps: Sequence[int] | None) -> int:
-        """Of what :meth:`forward` gives.
-
-        Raises: InputError: the trunks have no such map.
-        """
+        """Of what :meth:`forward` gives, of maps that there are."""
         if maps is None:
             return self.width
         channels = self.trunk(next(iter(self.trunks))).pyramid_channels
-        if max(maps) > len(channels):
-            raise InputError(
-                f"head.maps has {max(maps)}, and the encoder has {len(channels)} maps; give 1 to "
-                f"{len(channels)}, or leave it out"
-            )
         return sum(channels[number - 1] for number in maps)
 
     def pyramid(self, sensor: str, images: Tensor) -> list[Tensor]:

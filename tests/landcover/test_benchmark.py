@@ -196,6 +196,38 @@ def test_maps_are_of_frozen_features_alone(pictures, tmp_path):
     assert frozen.width_of((2,)) == 128
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        (
+            {"encoder": {"name": "swin_tiny", "size": 32}, "data": {"size": 64}},
+            r"^finetune\.data\.size is 64, and the encoder's swin_tiny is built for 32 pixels "
+            r"a side; give finetune\.data\.size=32, or leave it out",
+        ),
+        (
+            {"encoder": {"name": "convnext_tiny"}, "data": {"size": 16}},
+            r"data\.size is 16, and the encoder's convnext_tiny needs at least 32 pixels a side",
+        ),
+        (
+            {"encoder": {"stem": "small"}, "head": {"maps": [3, 5]}},
+            r"^finetune\.head\.maps has 5, and the encoder has 4 maps; give 1 to 4",
+        ),
+    ],
+)
+def test_what_an_encoder_cannot_see_or_give_is_refused_before_any_work(
+    pictures, tmp_path, changed, line
+):
+    with pytest.raises(InputError, match=line):
+        benchmark(
+            config(finetune=changed),
+            pictures,
+            contenders_of("statistics,random"),
+            tmp_path / "out",
+            options(),
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_pixels_are_benchmarked_by_a_linear_layer_and_by_fine_tuning(tmp_path):
     maps = written(mapped(), tmp_path / "pack")
     given = {"task": "segmentation", "labels": {"scheme": "dfc2020-8"}}
