@@ -20,6 +20,8 @@ from eo_contrast.data.sensors import SensorInput, standardised, unpacked
 from eo_contrast.landcover.label_sets import IGNORED
 from eo_contrast.landcover.labels import LabelledPlaces
 
+DRAWN = 5
+"""Numbers of each training sample: its date, whether a sensor is hidden and which, its window."""
 Key = tuple[int, ...]
 Images = Mapping[str, Tensor]
 """By sensor, (N, bands, H, W), standardised; all of one size."""
@@ -79,7 +81,8 @@ class Draw:
         places: how many there are.
         batch_size: places of a step, of all processes together.
         any_date: a date is drawn for each sample; else the first is taken.
-        whole: whole places are read, to be cut by an augmentation; else their middles.
+        whole: whole places are read, to be cut by an augmentation; else their middles, or of
+            places whose pixels are labelled windows that are drawn.
     """
 
     seed: int
@@ -111,14 +114,29 @@ def batch_at(material: Material, draw: Draw, step: int, *, reads: bool = True) -
     if not reads:
         return StoredBatch({}, None, chosen, samples)
     numbers = [int(material.labelled.splits["train"].places[each]) for each in chosen]
-    window = whole_place(material) if draw.whole else middle(material)
-    when = [sample_generator(draw.seed, each).random() for each in samples]
-    counts = read(material, numbers, window, when if draw.any_date else None)
-    return StoredBatch(counts, read_labels(material, numbers, window), chosen, samples)
+    drawn = [sample_generator(draw.seed, each).random(DRAWN) for each in samples]
+    windows = [_window(material, draw, top, left) for *_, top, left in drawn]
+    when = [date for date, *_ in drawn] if draw.any_date else None
+    counts = read(material, numbers, windows, when)
+    return StoredBatch(counts, read_labels(material, numbers, windows), chosen, samples)
+
+
+def _window(material: Material, draw: Draw, top: float, left: float) -> Window:
+    """What training sees of a place; of one whose pixels are labelled, any window of it.
+
+    Args:
+        top, left: 0 to below 1, how far down and to the right it lies.
+    """
+    if draw.whole:
+        return whole_place(material)
+    if material.labelled.maps is None:
+        return middle(material)
+    corners = material.source.size - material.seen + 1
+    return Window(int(top * corners), int(left * corners), material.seen)
 
 
 def middle(material: Material) -> Window:
-    """The square that the encoder sees of a place, where nothing else is drawn."""
+    """The square that stands for a place."""
     side = material.seen
     begin = (material.source.size - side) // 2
     return Window(begin, begin, side)
@@ -130,11 +148,15 @@ def whole_place(material: Material) -> Window:
 
 
 def read(
-    material: Material, places: Sequence[int], window: Window, when: Sequence[float] | None = None
+    material: Material,
+    places: Sequence[int],
+    windows: Window | Sequence[Window],
+    when: Sequence[float] | None = None,
 ) -> dict[str, Tensor]:
     """Counts of the bands that each sensor's encoder eats: (N, bands, side, side) by sensor.
 
     Args:
+        windows: of each place, all of one side; or one of them all.
         when: of each place, 0 to below 1 of the way through its dates; None: the first date.
     """
     found = {}
@@ -149,19 +171,28 @@ def read(
             material.source.crop(place, sensor.product, date, window.top, window.left, window.side)[
                 chosen
             ]
-            for place, date in zip(places, dates, strict=True)
+            for place, date, window in zip(places, dates, _each(windows, places), strict=True)
         ]
         found[name] = torch.from_numpy(np.stack(squares))
     return found
 
 
-def read_labels(material: Material, places: Sequence[int], window: Window) -> Tensor | None:
+def read_labels(
+    material: Material, places: Sequence[int], windows: Window | Sequence[Window]
+) -> Tensor | None:
     """Classes (N, side, side) of pixels; None where classes are of places."""
     maps = material.labelled.maps
     if maps is None:
         return None
-    squares = [maps.square(each, window.top, window.left, window.side) for each in places]
+    squares = [
+        maps.square(each, window.top, window.left, window.side)
+        for each, window in zip(places, _each(windows, places), strict=True)
+    ]
     return torch.from_numpy(np.stack(squares))
+
+
+def _each(windows: Window | Sequence[Window], places: Sequence[int]) -> Sequence[Window]:
+    return [windows] * len(places) if isinstance(windows, Window) else windows
 
 
 @torch.no_grad()

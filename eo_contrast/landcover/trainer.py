@@ -19,6 +19,7 @@ from eo_contrast.data.loader import prefetched_batches
 from eo_contrast.data.order import sample_generator
 from eo_contrast.errors import Interrupted, WorldError
 from eo_contrast.landcover.batches import (
+    DRAWN,
     Draw,
     Material,
     StoredBatch,
@@ -270,8 +271,7 @@ def sensors_kept(
         return None
     kept = torch.ones(len(samples), sensors, dtype=torch.bool)
     for row, sample in zip(kept, samples, strict=True):
-        # The first number of a sample's generator chooses its date.
-        _, hides, which = sample_generator(config.seed, sample).random(3)
+        _, hides, which, *_ = sample_generator(config.seed, sample).random(DRAWN)
         if hides < config.data.drop_sensor:
             row[int(which * sensors)] = False
     return kept.to(device)

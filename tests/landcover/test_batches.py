@@ -127,6 +127,40 @@ def test_bands_come_in_the_encoders_order():
     assert torch.equal(counts[0], torch.from_numpy(expected))
 
 
+def test_training_sees_every_part_of_places_whose_pixels_are_labelled():
+    source = mapped()
+    given = material(source, "segmentation", size=12, s2="s2-l2a")
+    numbers, seen = given.labelled.splits["train"].places.tolist(), np.zeros((16, 16), bool)
+    for step in range(60):
+        batch = batch_at(given, draw(8), step)
+        for row, position in enumerate(batch.positions):
+            place = numbers[position]
+            image, codes = source.arrays["s2-l2a"][place], given.labelled.maps.whole(place)
+            window = _where(batch.counts["s2"][row].numpy(), image)
+            assert np.array_equal(codes[window], batch.labels[row].numpy())
+            seen[window] = True
+    assert seen.all()
+
+
+def _where(part: np.ndarray, image: np.ndarray) -> tuple[slice, slice]:
+    """The only window of an image (bands, S, S) that is a part of it."""
+    side = part.shape[-1]
+    windows = [
+        (slice(top, top + side), slice(left, left + side))
+        for top, left in np.ndindex(*[each - side + 1 for each in image.shape[1:]])
+    ]
+    (found,) = (each for each in windows if np.array_equal(image[:, *each], part))
+    return found
+
+
+def test_training_sees_the_same_windows_again():
+    given = material(mapped(), "segmentation", size=6, s2="s2-l2a")
+    first, again = (batch_at(given, draw(8), 3).counts["s2"] for _ in range(2))
+    assert torch.equal(first, again)
+    shares = [batch_at(given, draw(8, world_size=2, rank=rank), 3).counts["s2"] for rank in (0, 1)]
+    assert torch.equal(torch.cat(shares), first)
+
+
 def test_labels_turn_with_the_images():
     given = material(mapped(), "segmentation", s2="s2-l2a", s1="s1-grd")
     places = list(range(8))
