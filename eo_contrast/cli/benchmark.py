@@ -21,8 +21,8 @@ from eo_contrast.cli.options import Output, device_option, output_options, overw
     "--encoders",
     required=True,
     metavar="A,NAME=B,...",
-    help="Models that pretrain made ({seed} may stand in a path), random, statistics, "
-    "random-convolutions, coates-ng, imagenet-lite0.",
+    help="Models that pretrain made ({seed} may stand in a path), random (untrained, as the first "
+    "of them), statistics, random-convolutions, coates-ng, imagenet-lite0.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=V", help="Override one value.")

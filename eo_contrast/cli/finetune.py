@@ -18,7 +18,10 @@ from eo_contrast.cli.options import Output, device_option, output_options, overw
     help="A labelled catalogue, or a pack of one.",
 )
 @click.option(
-    "--encoder", required=True, metavar="MODEL|random", help="What pretrain made, or random."
+    "--encoder",
+    required=True,
+    metavar="MODEL|random",
+    help="What pretrain made; random; or random:MODEL, one of its kind, untrained.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder.")
 @click.option(

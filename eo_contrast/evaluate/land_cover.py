@@ -194,6 +194,22 @@ def calibration_error(probabilities: Tensor, true: Tensor, bins: int = BINS) -> 
     )
 
 
+def pair_calibration_error(scores: Tensor, true: Tensor, bins: int = BINS) -> float:
+    """Expected calibration error of (place, class) pairs: |score - share that has the class|.
+
+    Averaged over bins of equal width of the score, all classes together.
+
+    Args:
+        scores: (N, C), 0..1.
+        true: (N, C), 0 or 1.
+    """
+    return float(
+        classification.binary_calibration_error(
+            scores.flatten(), true.flatten().long(), n_bins=bins, norm="l1"
+        )
+    )
+
+
 def negative_log_likelihood(probabilities: Tensor, true: Tensor) -> float:
     """Mean of -log of the true class's probability, natural logarithm.
 

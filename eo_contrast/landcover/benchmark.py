@@ -9,36 +9,30 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eo_contrast.config import load_config, save_config
 from eo_contrast.data.place_sources import PlaceSource, open_places
 from eo_contrast.errors import InputError, disk_errors_named
-from eo_contrast.files import refuse_existing, refuse_strangers, whole_file
+from eo_contrast.files import whole_file
 from eo_contrast.landcover.benchmark_config import BenchmarkConfig, Protocol
+from eo_contrast.landcover.benchmark_folder import RUNS, Begun, cell_file, lay_out
 from eo_contrast.landcover.benchmark_rows import RESULTS, Cell, ResultRows, read_rows
 from eo_contrast.landcover.config import FinetuneConfig, FinetuneData
-from eo_contrast.landcover.contenders import Contender
+from eo_contrast.landcover.contenders import Contender, likened
 from eo_contrast.landcover.finetune import RunOptions as FinetuneOptions
 from eo_contrast.landcover.finetune import finetune
 from eo_contrast.landcover.frozen import Frozen, frozen_predictions
 from eo_contrast.landcover.labels import LabelConfig, LabelledPlaces, labelled_places
 from eo_contrast.landcover.predictions import Predictions, read_predictions, save_predictions
-from eo_contrast.landcover.start import RANDOM, starting_encoder
+from eo_contrast.landcover.start import RANDOM, Start, starting_encoder
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE
-from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 from eo_contrast.training.run_folder import TEST_FILE
 
-PREDICTIONS, RUNS = "predictions", "runs"
-CONTENDERS = "encoders.txt"
-WRITTEN = {
-    RESULTS, PREDICTIONS, RUNS, CONTENDERS, CONFIG_FILE, REPORT_FILE, "plots", "table.md",
-    "table.tex",
-}  # fmt: skip
-
+EXPECTED = (RANDOM, "statistics", "random-convolutions")
+"""What an encoder that has learnt something passes."""
 # Settings that messages of fine-tuning tell to give; here they lie below finetune.
 _SETTINGS = [f"labels.{name}" for name in LabelConfig.model_fields]
 _SETTINGS += [f"data.{name}" for name in FinetuneData.model_fields]
@@ -100,15 +94,24 @@ def benchmark(
     """
     start = time.monotonic()
     source = open_places(data)
+    encoders = likened(encoders)
+    cells = list(cells_of(config, encoders))
+    _tell_rows(config, encoders, cells, options.say)
     try:
-        labelled = _labelled(config, encoders, source, data)
+        starts = {each.name: _start(config, each, source, data, options.say) for each in encoders}
+        labelled = _labelled(config, starts, source, data)
     except InputError as error:
         raise InputError(_SETTING.sub(r"finetune.\1", str(error))) from error
-    identities = {each.name: each.identity(config.seeds) for each in encoders}
+    begun = Begun(
+        next(iter(labelled.values())).digest(source.names),
+        {
+            each.name: each.identities(config.seeds, starts[each.name], config.finetune.data.size)
+            for each in encoders
+        },
+    )
     work = _Work(config, data, source, labelled, out, options)
-    cells = list(cells_of(config, encoders))
     with disk_errors_named(out):
-        _lay_out(config, identities, out, options)
+        lay_out(config, begun, data, out, resume=options.resume, overwrite=options.overwrite)
         rows = ResultRows(out / RESULTS, lambda cell: _scores(out, cell))
         computed = 0
         for done, (contender, cell) in enumerate(cells):
@@ -149,18 +152,18 @@ def read_benchmark(out: Path) -> dict[Cell, Predictions]:
 
     Raises: InputError: no benchmark lies there, or predictions are missing or damaged.
     """
-    return {cell: read_predictions(_file(out, cell))[0] for cell in read_rows(out / RESULTS)}
+    return {cell: read_predictions(cell_file(out, cell))[0] for cell in read_rows(out / RESULTS)}
 
 
 def _scores(out: Path, cell: Cell) -> dict[str, float] | None:
     """Of a cell's predictions; None: there are none."""
-    file = _file(out, cell)
+    file = cell_file(out, cell)
     return read_predictions(file)[0].scores() if file.is_file() else None
 
 
 def _measured(work: _Work, contender: Contender, cell: Cell, rows: ResultRows) -> bool:
     """See that a cell's predictions and rows are there; whether they had to be computed."""
-    file = _file(work.out, cell)
+    file = cell_file(work.out, cell)
     missing = not file.is_file()
     if missing and (cell.protocol == "finetune" or work.config.finetune.task == "segmentation"):
         _trained(work, contender, cell, file)
@@ -226,22 +229,33 @@ def _config_of(config: FinetuneConfig, cell: Cell) -> FinetuneConfig:
     return config.model_copy(update=changed)
 
 
+def _start(
+    config: BenchmarkConfig,
+    contender: Contender,
+    source: PlaceSource,
+    data: Path,
+    say: Callable[[str], None],
+) -> Start:
+    """Of its first seed, without its weights."""
+    what = contender.encoder(config.seeds[0])
+    start = starting_encoder(what, config.finetune, source, where=str(data), say=say)
+    return replace(start, net=None)
+
+
 def _labelled(
-    config: BenchmarkConfig, encoders: tuple[Contender, ...], source: PlaceSource, data: Path
+    config: BenchmarkConfig, starts: Mapping[str, Start], source: PlaceSource, data: Path
 ) -> dict[str, LabelledPlaces]:
     """The labelled places of each encoder: the same ones of all.
 
     Raises: InputError: they are not, or a share of the labels leaves a class without any.
     """
     found: dict[str, LabelledPlaces] = {}
-    for contender in encoders:
-        what = RANDOM if contender.is_baseline else contender.encoder(config.seeds[0])
-        start = starting_encoder(what, config.finetune, source, where=str(data))
-        found[contender.name] = labelled_places(
+    for name, start in starts.items():
+        found[name] = labelled_places(
             source,
             config.finetune.task,
             config.finetune.labels,
-            products=[start.card.sensors[name].product for name in start.sensors],
+            products=[start.card.sensors[sensor].product for sensor in start.sensors],
             side=config.finetune.data.size or start.card.size,
             where=str(data),
         )
@@ -267,49 +281,32 @@ def _refuse_other_places(
             )
 
 
-def _lay_out(
-    config: BenchmarkConfig, identities: Mapping[str, str], out: Path, options: BenchmarkOptions
+def _tell_rows(
+    config: BenchmarkConfig,
+    encoders: Sequence[Contender],
+    cells: Sequence[tuple[Contender, Cell]],
+    say: Callable[[str], None],
 ) -> None:
-    """The folder with what decides the numbers in it.
+    """Tell which rows there will not be, and which the table should have.
 
-    Raises: InputError: it holds another benchmark, or what none makes.
+    Raises: InputError: there will be none at all.
     """
-    listed = "".join(f"{name} {identity}\n" for name, identity in identities.items())
-    if options.resume and (out / CONFIG_FILE).is_file():
-        _refuse_other_benchmark(config, listed, out)
-        return
-    refuse_existing(out, overwrite=options.overwrite)
-    if out.exists():
-        refuse_strangers(out, WRITTEN.__contains__, "no benchmark")
-        shutil.rmtree(out)
-    (out / PREDICTIONS).mkdir(parents=True)
-    (out / CONTENDERS).write_text(listed)
-    save_config(config, out / CONFIG_FILE)
-
-
-def _refuse_other_benchmark(config: BenchmarkConfig, listed: str, out: Path) -> None:
-    then = load_config(BenchmarkConfig, out / CONFIG_FILE).model_dump(mode="json")
-    now = config.model_dump(mode="json")
-    # More of these are more cells; those that are there stay as they are.
-    more = {"protocols", "fractions", "seeds"}
-    changed = sorted(key for key in now if key not in more and now[key] != then[key])
-    if changed:
+    listed = {each.what for each in encoders}
+    rowless = [each.name for each in encoders if each not in [own for own, _ in cells]]
+    if not cells:
         raise InputError(
-            f"{out}: was begun with another {', '.join(changed)}; resume with {out / CONFIG_FILE}, "
-            "or start anew elsewhere"
+            f"--encoders: {' and '.join(rowless)} are features of places without a net, and "
+            f"protocols {' '.join(config.protocols)} of {config.finetune.task} need one; give "
+            "random, or models"
         )
-    before = dict(line.split(" ", 1) for line in (out / CONTENDERS).read_text().splitlines())
-    given = dict(line.split(" ", 1) for line in listed.splitlines())
-    other = [name for name in given if name in before and before[name] != given[name]]
-    if other:
-        raise InputError(
-            f"{out}: its {other[0]} had other weights; give the new one another name, as in "
-            f"{other[0]}2=PATH, or start anew elsewhere"
+    if rowless:
+        say(
+            f"{' and '.join(rowless)}: features of places without a net, so that there are no rows "
+            f"of {'pixels' if config.finetune.task == 'segmentation' else 'fine-tuning'}"
         )
-    with whole_file(out / CONTENDERS) as partial:
-        partial.write_text("".join(f"{name} {own}\n" for name, own in (before | given).items()))
-    save_config(config, out / CONFIG_FILE)
-
-
-def _file(out: Path, cell: Cell) -> Path:
-    return out / PREDICTIONS / f"{cell.slug}.safetensors"
+    wanted = [RANDOM] if rowless or config.finetune.task == "segmentation" else EXPECTED
+    lacking = [each for each in wanted if each not in listed]
+    if lacking:
+        say(
+            f"--encoders lists no {' or '.join(lacking)}: a table without tells not what was learnt"
+        )

@@ -85,10 +85,11 @@ def finetune(
     config = config.model_copy(update={"schedule": schedule})
     card = _card(config, begin, material)
     weights = class_weights(config.loss.class_weights, material.labelled)
+    places = material.labelled.digest(source.names)
     training = start_finetuning(
-        config, _built(config, begin, card), begin.identity, fabric, weights
+        config, _built(config, begin, card), begin.identity, places, fabric, weights
     )
-    checkpoint = _restored(training, run) if options.resume else {}
+    checkpoint = _restored(training, run, data) if options.resume else {}
     with disk_errors_named(run):
         if fabric.is_global_zero:
             lay_out(run, config, resume=options.resume)
@@ -271,12 +272,17 @@ def _built(config: FinetuneConfig, start: Start, card: LandCoverCard) -> LandCov
     return net
 
 
-def _restored(training: Finetuning, run: Path) -> dict[str, Any]:
+def _restored(training: Finetuning, run: Path, data: Path) -> dict[str, Any]:
     checkpoint = checkpoint_of(run, training.config)
     if checkpoint["encoder"] != training.encoder:
         raise InputError(
             f"{run}: was started from encoder {checkpoint['encoder']}, not {training.encoder}; "
             "give --encoder as then, or start anew elsewhere"
+        )
+    if checkpoint.get("places", training.places) != training.places:
+        raise InputError(
+            f"{run}: was started on other places, splits or labels than those of {data}; give "
+            "--data as then, or start anew elsewhere"
         )
     training.restore(checkpoint)
     return checkpoint

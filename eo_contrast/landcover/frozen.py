@@ -17,7 +17,7 @@ from eo_contrast.landcover.labels import LabelledPlaces, Split
 from eo_contrast.landcover.nets import build_land_cover
 from eo_contrast.landcover.predictions import PlacePredictions
 from eo_contrast.landcover.probe import Labelled, knn_predict, linear_probe
-from eo_contrast.landcover.start import RANDOM, Start, starting_encoder
+from eo_contrast.landcover.start import Start, starting_encoder
 from eo_contrast.training.encoder_card import SensorEncoders
 from eo_contrast.training.land_cover_card import LandCoverCard
 
@@ -82,8 +82,8 @@ def _embed(
     labelled: LabelledPlaces,
     where: str,
 ) -> Embed:
+    start = starting_encoder(contender.encoder(config.seed), config, source, where=where)
     if not contender.is_baseline:
-        start = starting_encoder(contender.encoder(config.seed), config, source, where=where)
         net = start.net or random_net(start, config, labelled.classes)
         return encoder_embed(
             net,
@@ -94,7 +94,6 @@ def _embed(
             maps=config.head.maps,
             turns=config.head.turns,
         )
-    start = starting_encoder(RANDOM, config, source, where=where)
     train = labelled.splits["train"].places.tolist()
     of_products = [
         baseline_embed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -88,6 +90,20 @@ class LabelledPlaces:
         """int64 (N,) positions of classes; of several labels a place (N, C) of 0 and 1."""
         presence = torch.from_numpy(self.splits[split].presence)
         return presence.long() if self.task == "multi-label" else presence.int().argmax(1)
+
+    def digest(self, names: Sequence[str]) -> str:
+        """Of which places are in which split with which labels; not of their images.
+
+        Args:
+            names: of all places of the source.
+        """
+        told = [
+            [split, names[place], np.flatnonzero(has).tolist()]
+            for split, own in sorted(self.splits.items())
+            for place, has in zip(own.places.tolist(), own.presence, strict=True)
+        ]
+        content = json.dumps([self.task, self.classes, told]).encode()
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def share(self, fraction: float, *, seed: int) -> LabelledPlaces:
         """With a share of the training labels; validation and test stay whole.

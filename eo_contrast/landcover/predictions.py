@@ -20,6 +20,7 @@ from eo_contrast.evaluate.intervals import PlaceConfusions
 from eo_contrast.evaluate.land_cover import (
     confusion_scores,
     multi_label_scores,
+    pair_calibration_error,
     single_label_scores,
 )
 from eo_contrast.files import whole_file
@@ -54,7 +55,8 @@ class PlacePredictions:
     def scores(self) -> dict[str, float]:
         """Of the whole split."""
         if self.true.ndim == 2:
-            return multi_label_scores(self.probabilities, self.true)
+            pairs = pair_calibration_error(self.probabilities, self.true)
+            return multi_label_scores(self.probabilities, self.true) | {"ece": pairs}
         return single_label_scores(self.probabilities, self.true)
 
 
@@ -75,7 +77,7 @@ class PixelPredictions:
 
     def scores(self) -> dict[str, float]:
         """Of the whole split."""
-        return confusion_scores(self.confusions.matrix)
+        return confusion_scores(self.confusions.matrix) | {"ece": self.reliability.error}
 
 
 Predictions = PlacePredictions | PixelPredictions

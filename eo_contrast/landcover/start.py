@@ -25,6 +25,8 @@ from eo_contrast.training.encoder_card import (
 from eo_contrast.training.start import load_adapted
 
 RANDOM = "random"
+UNTRAINED = "random:"
+"""Before a model's path: one of its kind with random weights."""
 LIKE = 1.1
 """Ground resolutions that differ by no more than this factor are alike."""
 
@@ -57,6 +59,8 @@ def starting_encoder(
     """The encoder that ``--encoder`` means, checked against the data's bands and what is asked.
 
     Args:
+        encoder: a model or its run folder, ``random``, or ``random:`` and a model: one of that
+            kind, untrained.
         where: what the source is of, for messages.
         say: told what is changed for the data, and what does not fit them well.
 
@@ -65,16 +69,24 @@ def starting_encoder(
     """
     if not _image_products(source):
         raise InputError(f"{where}: has no images, but {' '.join(source.layers)}")
-    card = _random(config, source, where) if encoder == RANDOM else read_encoder_card(encoder)
+    path = encoder.removeprefix(UNTRAINED)
+    card = _random(config, source, where) if encoder == RANDOM else read_encoder_card(path)
     _check_size(card.architecture, config.data.size)
     _check_maps(card.architecture, config.head.maps)
     if encoder == RANDOM:
         return Start(None, card, tuple(card.sensors), RANDOM)
-    _tell_resolution(card, source, where, say)
     asked = config.data.sensors
     change = config.data.allow_band_change
     sensors = _called(card, asked) if asked else _seen(card, source, change)
     changed = _changed(card, sensors, change, source, where)
+    if encoder.startswith(UNTRAINED):
+        untrained = {
+            "sensors": {**card.sensors, **changed},
+            "ground_resolution_m": source.ground_resolution_m,
+            "trained": {"method": RANDOM, "seed": config.seed},
+        }
+        return Start(None, card.model_copy(update=untrained), sensors, RANDOM)
+    _tell_resolution(card, source, where, say)
     if changed:
         net, card, remarks = load_adapted(encoder, changed, allow_band_change=True)
         for remark in remarks:

@@ -66,6 +66,7 @@ class Finetuning:
 
     Attributes:
         encoder: what the encoder is, to tell on resuming that it is the same.
+        places: of which splits and labels, for the same.
         class_weights: (C,) of the loss, on the net's device; None: all count alike.
         averaged: a moving average of the net's weights; None: the schedule has none.
     """
@@ -74,6 +75,7 @@ class Finetuning:
     net: LandCoverNet
     optimizer: torch.optim.AdamW
     encoder: str
+    places: str
     class_weights: Tensor | None = None
     averaged: LandCoverNet | None = None
     step: int = 0
@@ -95,6 +97,7 @@ class Finetuning:
             "best": vars(self.best),
             "interval": self.interval.state,
             "encoder": self.encoder,
+            "places": self.places,
             "metrics_bytes": metrics_bytes,
             "config": self.config.model_dump(mode="json"),
         }
@@ -127,10 +130,15 @@ def start_finetuning(
     config: FinetuneConfig,
     net: LandCoverNet,
     encoder: str,
+    places: str,
     fabric: Fabric,
     weights: Tensor | None = None,
 ) -> Finetuning:
-    """A run at its first step, its net placed where it is trained."""
+    """A run at its first step, its net placed where it is trained.
+
+    Args:
+        encoder, places: digests, as :class:`Finetuning` has them.
+    """
     net = synced(net) if fabric.world_size > 1 else net
     net.to(fabric.device)
     if config.channels_last:
@@ -140,7 +148,7 @@ def start_finetuning(
     averaged = None
     if config.schedule.average is not None:
         averaged = deepcopy(net).requires_grad_(False)
-    return Finetuning(config, net, _adamw(config, net), encoder, weights, averaged)
+    return Finetuning(config, net, _adamw(config, net), encoder, places, weights, averaged)
 
 
 def cached_features(training: Finetuning, material: Material, fabric: Fabric) -> Cached | None:

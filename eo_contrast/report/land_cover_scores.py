@@ -46,9 +46,11 @@ OF_TASK: Mapping[str, Sequence[str]] = {
     "classification": ("accuracy", "average_accuracy", "macro_f1", "kappa", "ece", "nll"),
     "multi-label": (
         "macro_map", "micro_map", "macro_f1", "micro_f1", "accuracy", "average_accuracy",
+        "ece",
     ),
     "segmentation": (
         "mean_iou", "accuracy", "average_accuracy", "macro_f1", "mean_iou_true", "kappa",
+        "ece",
     ),
 }  # fmt: skip
 """Which scores are told, what the task is known by first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -18,6 +19,7 @@ from eo_contrast.evaluate.land_cover import (
     mean_over,
     multi_label_scores,
     negative_log_likelihood,
+    pair_calibration_error,
     single_label_scores,
 )
 
@@ -112,3 +114,16 @@ def test_accuracy_of_several_labels_counts_pairs():
     found = multi_label_scores(scores, true)
     assert found["accuracy"] == pytest.approx(0.75)
     assert found["average_accuracy"] == pytest.approx(1.0)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_the_calibration_error_of_pairs_is_the_mean_gap_of_their_bins(seed):
+    drawn = np.random.default_rng(seed)
+    scores, true = drawn.random((30, 4)).astype(np.float32), drawn.integers(0, 2, (30, 4))
+    bins, gap = (scores * 15).astype(int), 0.0
+    for number in range(15):
+        own = bins == number
+        if own.any():
+            gap += abs(scores[own].mean(dtype=float) - true[own].mean()) * own.mean()
+    found = pair_calibration_error(torch.from_numpy(scores), torch.from_numpy(true))
+    assert found == pytest.approx(gap, abs=1e-5)

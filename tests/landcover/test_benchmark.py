@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from sources import coloured, mapped, written
 from typed import done
 
 from eo_contrast.data.place_sources import open_places
+from eo_contrast.data.sensors import sensor_input
 from eo_contrast.errors import InputError
 from eo_contrast.landcover.benchmark import BenchmarkOptions, benchmark, read_benchmark
 from eo_contrast.landcover.benchmark_config import BenchmarkConfig
@@ -25,6 +28,8 @@ from eo_contrast.landcover.finetune import RunOptions, finetune
 from eo_contrast.landcover.frozen import random_net
 from eo_contrast.landcover.nets import load_land_cover
 from eo_contrast.landcover.start import starting_encoder
+from eo_contrast.nets.encoders import EncoderConfig
+from eo_contrast.training.encoder_card import EncoderCard, SensorEncoders, save_encoder
 
 QUIET = RunOptions(device="cpu", quiet=True)
 
@@ -70,6 +75,77 @@ def test_every_cell_is_measured_once(pictures, tmp_path):
     assert names == ["encoder", "protocol", "label_fraction", "seed", "metric", "value"]
 
 
+def saved(folder: Path, *, seed: int = 5, stem: str = "small", product: str = "rgb") -> Path:
+    """An encoder of 8 pixels of pictures, or of optics, as if it were pretrained."""
+    layers = (coloured() if product == "rgb" else mapped()).layers
+    card = EncoderCard(
+        architecture=EncoderConfig(stem=stem),
+        sensors={"image": sensor_input(layers[product], layers[product].bands[:2])},
+        size=8,
+        trained={"method": "simclr"},
+    )
+    folder.mkdir()
+    save_encoder(SensorEncoders(card, seed=seed), card, folder / "model.safetensors")
+    return folder
+
+
+def test_a_random_encoder_is_of_the_saved_ones_kind(pictures, tmp_path):
+    mine = saved(tmp_path / "mine", stem="unpooled")
+    asked = config(protocols=["linear", "finetune"], fractions=[1.0], seeds=[3])
+    encoders = contenders_of(f"random,{mine},statistics")
+    benchmark(asked, pictures, encoders, tmp_path / "out", options())
+    (net, card), (_, other) = (
+        load_land_cover(tmp_path / "out" / "runs" / f"{name}-finetune-1-3")
+        for name in ("random", "mine")
+    )
+    assert card.encoder.architecture == other.encoder.architecture == EncoderConfig(stem="unpooled")
+    assert (card.size, card.encoder.sensors) == (other.size, other.encoder.sensors)
+    assert net.encoders.trunk("image").bands == 2
+    assert card.encoder.trained["method"] == "random"
+    alone = finetune(
+        asked.finetune.model_copy(update={"seed": 3}),
+        pictures,
+        f"random:{mine}",
+        tmp_path / "run",
+        QUIET,
+    )
+    again = read_benchmark(tmp_path / "out")[Cell("random", "finetune", 1.0, 3)].scores()
+    assert alone["test"] == again
+
+
+def test_baselines_see_the_sensors_of_the_encoders(tmp_path):
+    maps = written(mapped(), tmp_path / "pack")
+    mine = saved(tmp_path / "mine", product="s2-l2a")
+    given = {"task": "multi-label", "labels": {"scheme": "dfc2020-8"}}
+    asked = config(protocols=["linear"], fractions=[1.0], seeds=[0], finetune=given)
+    for name, listed in (("all", "statistics"), ("optics", f"{mine},statistics")):
+        benchmark(asked, maps, contenders_of(listed), tmp_path / name, options())
+    begun = [
+        json.loads((tmp_path / name / "begun-with.json").read_text())["encoders"]["statistics"]
+        for name in ("all", "optics")
+    ]
+    assert begun == [{"": "statistics s1-grd s2-l2a"}, {"": "statistics s2-l2a"}]
+    cell = Cell("statistics", "linear", 1.0, 0)
+    both, optics = (read_benchmark(tmp_path / name)[cell] for name in ("all", "optics"))
+    assert not torch.equal(both.probabilities, optics.probabilities)
+
+
+def test_rows_that_there_will_not_be_are_told(tmp_path, pictures):
+    maps, said = written(mapped(), tmp_path / "pack"), []
+    given = {"task": "segmentation", "labels": {"scheme": "dfc2020-8"}}
+    asked = config(protocols=["linear"], fractions=[1.0], seeds=[0], finetune=given)
+    encoders = contenders_of("random,statistics")
+    benchmark(asked, maps, encoders, tmp_path / "out", options(say=said.append))
+    assert [line for line in said if line.startswith("statistics: features of places")]
+    with pytest.raises(InputError, match=r"statistics .* protocols linear of segmentation"):
+        benchmark(asked, maps, contenders_of("statistics"), tmp_path / "none", options())
+    assert not (tmp_path / "none").exists()
+    said.clear()
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0])
+    benchmark(asked, pictures, contenders_of("random"), tmp_path / "knn", options(say=said.append))
+    assert said[0].startswith("--encoders lists no statistics or random-convolutions: ")
+
+
 def test_baselines_are_not_fine_tuned(pictures, tmp_path):
     encoders = contenders_of("random,statistics")
     small = config(protocols=["finetune"], fractions=[1.0], seeds=[0])
@@ -95,6 +171,50 @@ def test_more_encoders_and_seeds_are_added_to_what_is_there(pictures, tmp_path):
     assert (told["cells"], told["computed"]) == (16, 12)
     after = (out / "results.csv").read_text()
     assert set(before.splitlines()) < set(after.splitlines())
+
+
+def test_more_seeds_of_an_encoder_that_each_has_its_own_of_are_added(pictures, tmp_path):
+    for seed in range(3):
+        saved(tmp_path / f"mine-{seed}", seed=seed)
+    out, mine = tmp_path / "out", contenders_of(f"{tmp_path}/mine-{{seed}}")
+    benchmark(config(protocols=["knn"], seeds=[0, 1]), pictures, mine, out, options())
+    more = config(protocols=["knn"], seeds=[1, 2])
+    told = benchmark(more, pictures, mine, out, options(resume=True))
+    assert (told["cells"], told["computed"]) == (4, 2)
+    begun = json.loads((out / "begun-with.json").read_text())
+    assert list(begun["encoders"]["mine"]) == ["0", "1", "2"]
+    shutil.copy(tmp_path / "mine-2" / "model.safetensors", tmp_path / "mine-1")
+    with pytest.raises(InputError, match="its mine had other weights"):
+        benchmark(more, pictures, mine, out, options(resume=True))
+
+
+def test_encoders_may_join_baselines_that_are_there(pictures, tmp_path):
+    out, mine = tmp_path / "out", saved(tmp_path / "mine", product="rgb")
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0])
+    benchmark(asked, pictures, contenders_of("statistics"), out, options())
+    told = benchmark(
+        asked, pictures, contenders_of(f"{mine},statistics"), out, options(resume=True)
+    )
+    assert (told["cells"], told["computed"]) == (2, 1)
+
+
+def test_another_random_encoder_is_not_gone_on_with(pictures, tmp_path):
+    out, mine = tmp_path / "out", saved(tmp_path / "mine", stem="unpooled")
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0])
+    benchmark(asked, pictures, contenders_of("random"), out, options())
+    with pytest.raises(InputError, match="its random had other weights"):
+        benchmark(asked, pictures, contenders_of(f"random,{mine}"), out, options(resume=True))
+
+
+def test_other_data_are_not_gone_on_with(pictures, tmp_path):
+    out, statistics = tmp_path / "out", contenders_of("statistics")
+    benchmark(config(), pictures, statistics, out, options())
+    fewer = written(coloured(28), tmp_path / "fewer")
+    with pytest.raises(InputError, match=r"begun with other places, splits or labels than .*fewer"):
+        benchmark(config(), fewer, statistics, out, options(resume=True))
+    (out / "begun-with.json").write_text("{")
+    with pytest.raises(InputError, match=r"begun-with\.json: does not tell"):
+        benchmark(config(), pictures, statistics, out, options(resume=True))
 
 
 def test_what_a_call_does_not_ask_for_stays(pictures, tmp_path):
@@ -243,6 +363,9 @@ def test_contenders_are_named_by_the_last_part_of_their_path():
     assert [each.name for each in found] == ["simclr", "best", "random", "statistics"]
     assert found[0].encoder(2) == "runs/simclr-2"
     assert [each.varies for each in found] == [True, False, True, False]
+    (random,) = contenders_of("random:runs/simclr-{seed}")
+    assert (random.name, random.varies) == ("random", True)
+    assert random.encoder(2) == "random:runs/simclr-2"
 
 
 @pytest.mark.parametrize(
@@ -250,6 +373,7 @@ def test_contenders_are_named_by_the_last_part_of_their_path():
     [
         ("", "lists none"),
         ("a/x,b/x", "two are called x"),
+        ("SeCo 1M=a,SeCo_1M=b", "SeCo 1M and SeCo_1M differ in what no file's name keeps"),
         ("nowhere.safetensors", "nowhere.safetensors"),
         ("imagenet-lite0-typo", "imagenet-lite0-typo"),
     ],

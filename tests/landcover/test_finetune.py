@@ -192,6 +192,15 @@ def test_training_ends_when_validation_no_longer_betters(pictures, tmp_path):
     assert max(scores[-2:]) <= scores[result["epoch"] - 1]
 
 
+def test_a_run_is_not_gone_on_with_on_other_data(pictures, tmp_path):
+    run = tmp_path / "run"
+    finetune(config(), pictures, "random", run, options())
+    (run / "model.safetensors").unlink()
+    other = written(coloured(28), tmp_path / "other")
+    with pytest.raises(InputError, match=r"other places, splits or labels than those of .*other"):
+        finetune(config(), other, "random", run, options(resume=True))
+
+
 def test_a_run_that_ended_early_ends_there_when_it_is_resumed(pictures, tmp_path):
     run = tmp_path / "run"
     patient = config(schedule={"epochs": 9, "patience": 1})

@@ -77,7 +77,7 @@ def step_and_scores(rank: int, task: str, world_size: int) -> dict[str, Any]:
     )
     fabric: Any = Processes(rank, world_size)
     weights = class_weights(config.loss.class_weights, labelled)
-    training = start_finetuning(config, build_land_cover(card), "random", fabric, weights)
+    training = start_finetuning(config, build_land_cover(card), "random", "", fabric, weights)
     draw = Draw(seed=0, places=8, batch_size=4, rank=rank, world_size=world_size)
     targets = labelled.targets("train")
     batch = batch_at(material, draw, 0)

@@ -80,7 +80,7 @@ class BenchmarkStage(Config):
     encoders: Inputs = Field({}, description="by the name that they have in the table")
     baselines: tuple[
         Literal["random", "statistics", "random-convolutions", "coates-ng", "imagenet-lite0"], ...
-    ] = ("random", "statistics")
+    ] = ("random", "statistics", "random-convolutions")
     out: Output
 
     def settings(self) -> BenchmarkConfig:
