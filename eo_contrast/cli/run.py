@@ -55,7 +55,8 @@ def command(
 
     \b
     Example:
-      eo-contrast run landcover --set ingest.root=archive/ --dry-run
+      eo-contrast run landcover --set given.archive=archive/ \\
+        --set given.scene=scene.tif --dry-run
       eo-contrast run my.yaml --out runs/mine --set split.block_km=20
     """
     from eo_contrast.config import find_config

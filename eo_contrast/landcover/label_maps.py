@@ -16,10 +16,12 @@ from eo_contrast.errors import InputError
 from eo_contrast.landcover.label_sets import (
     BIGEARTHNET_19,
     DFC2020_8,
+    IGBP_10,
     IGNORED,
     eight_of_dfc2020,
     eight_of_igbp,
     nineteen_of_corine,
+    ten_of_igbp,
 )
 
 LABEL = "label"
@@ -47,6 +49,7 @@ MAP_SCHEMES: Mapping[str, MapScheme] = MappingProxyType(
     {
         "dfc2020-8": MapScheme(DFC2020_8, eight_of_dfc2020, LEGENDS["dfc"] | NO_CLASS),
         "igbp-8": MapScheme(DFC2020_8, eight_of_igbp, LEGENDS["igbp"] | NO_CLASS),
+        "igbp-10": MapScheme(IGBP_10, ten_of_igbp, LEGENDS["igbp"] | NO_CLASS),
         "corine-19": MapScheme(BIGEARTHNET_19, nineteen_of_corine, LEGENDS["corine"] | NO_CLASS),
     }
 )

@@ -100,6 +100,20 @@ DFC2020_8 = (
 )
 """Classes of DFC2020 that are scored: savanna and snow are practically absent, and ignored."""
 
+IGBP_10 = (
+    "Forest",
+    "Shrubland",
+    "Savanna",
+    "Grassland",
+    "Wetlands",
+    "Croplands",
+    "Urban",
+    "Snow",
+    "Barren",
+    "Water",
+)
+"""The simplified IGBP scheme whole, as SEN12MS is labelled by it: DFC2020's codes 1..10."""
+
 _DFC2020_OF_IGBP = (0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 6, 8, 9, 10)
 _EIGHT_OF_DFC2020 = (IGNORED, 0, 1, IGNORED, 2, 3, 4, 5, IGNORED, 6, 7)
 
@@ -117,6 +131,11 @@ def eight_of_dfc2020(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
 def eight_of_igbp(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Positions in ``DFC2020_8`` of IGBP codes; ``IGNORED`` of anything else."""
     return eight_of_dfc2020(dfc2020_of_igbp(codes))
+
+
+def ten_of_igbp(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Positions in ``IGBP_10`` of IGBP codes; ``IGNORED`` of anything else."""
+    return _looked_up(dfc2020_of_igbp(codes), (IGNORED, *range(len(IGBP_10))), IGNORED)
 
 
 def nineteen_of_corine(codes: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ from eo_contrast.landcover.label_sets import (
 from eo_contrast.training.land_cover_card import LandCoverTask
 
 Split = Literal["train", "val", "test"]
+Scheme = Literal["given", "bigearthnet-19", "dfc2020-8", "igbp-8", "igbp-10", "corine-19"]
 BETWEEN_LABELS = ";"
 """As a catalogue's column ``label`` has several of them."""
 
@@ -36,7 +37,7 @@ BETWEEN_LABELS = ";"
 class LabelConfig(Config):
     """What the classes are and where they are read."""
 
-    scheme: Literal["given", "bigearthnet-19", "dfc2020-8", "igbp-8", "corine-19"] = Field(
+    scheme: Scheme = Field(
         "given",
         description="given: labels or codes as the catalogue has them; bigearthnet-19: its labels "
         "merged into 19; the others read label maps, and merge their codes",

@@ -113,6 +113,7 @@ def test_the_simplified_classes_of_dfc2020(pretraining):
     igbp, dfc = torch.arange(18).numpy(), torch.arange(11).numpy()
     assert label_sets.dfc2020_of_igbp(igbp).tolist() == data["igbp_to_dfc10"].tolist()
     assert label_sets.eight_of_dfc2020(dfc).tolist() == data["dfc10_to_8"].tolist()
+    assert label_sets.ten_of_igbp(igbp[1:]).tolist() == (data["igbp_to_dfc10"][1:] - 1).tolist()
 
 
 def test_label_maps_of_dfc2020(pretraining):

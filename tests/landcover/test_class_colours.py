@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eo_contrast.landcover.class_colours import NO_LABEL, class_colours, painted
-from eo_contrast.landcover.label_sets import BIGEARTHNET_19, DFC2020_8, IGNORED
+from eo_contrast.landcover.label_sets import BIGEARTHNET_19, DFC2020_8, IGBP_10, IGNORED
 
 
 @pytest.mark.parametrize("count", [2, 10, 43])
@@ -16,7 +16,7 @@ def test_no_two_classes_have_one_colour(count):
     assert apart.min() >= 12
 
 
-@pytest.mark.parametrize("classes", [BIGEARTHNET_19, DFC2020_8])
+@pytest.mark.parametrize("classes", [BIGEARTHNET_19, DFC2020_8, IGBP_10])
 def test_a_known_legend_has_its_own(classes):
     colours = class_colours(classes)
     assert len(np.unique(colours, axis=0)) == len(classes)

@@ -8,12 +8,15 @@ import pytest
 from eo_contrast.landcover.label_sets import (
     BIGEARTHNET_19,
     CORINE,
+    DFC2020_8,
+    IGBP_10,
     IGNORED,
     commonest,
     eight_of_igbp,
     nineteen_of_corine,
     nineteen_of_names,
     shares_above,
+    ten_of_igbp,
 )
 
 
@@ -46,6 +49,26 @@ def test_a_name_that_bigearthnet_lacks_is_an_error():
 
 def test_savanna_and_snow_are_ignored():
     assert eight_of_igbp(np.array([8, 9, 15])).tolist() == [IGNORED] * 3
+
+
+def test_ten_classes_keep_savanna_and_snow():
+    found = ten_of_igbp(np.array([5, 6, 8, 9, 14, 15, 17]))
+    assert [IGBP_10[position] for position in found] == [
+        "Forest", "Shrubland", "Savanna", "Savanna", "Croplands", "Snow", "Water",
+    ]  # fmt: skip
+
+
+def test_a_code_that_igbp_does_not_have_is_none_of_the_ten():
+    assert ten_of_igbp(np.array([0, 18, 255, -1, 65535])).tolist() == [IGNORED] * 5
+
+
+def test_the_ten_without_savanna_and_snow_are_the_eight():
+    codes = np.arange(1, 18)
+    ten = [IGBP_10[position] for position in ten_of_igbp(codes)]
+    eight = eight_of_igbp(codes)
+    assert [name for name, kept in zip(ten, eight, strict=True) if kept != IGNORED] == [
+        DFC2020_8[position] for position in eight if position != IGNORED
+    ]
 
 
 def test_a_place_that_is_mostly_ignored_has_no_label():

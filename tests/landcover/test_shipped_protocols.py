@@ -29,6 +29,7 @@ LAYOUTS = {
     "dfc2020-multi-label": "dfc2020",
     "dfc2020-segmentation": "dfc2020",
     "sen12ms": "sen12ms",
+    "sen12ms-multi-label": "sen12ms",
     "so2sat": "so2sat",
 }
 SHORT = [

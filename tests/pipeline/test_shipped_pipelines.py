@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -19,6 +22,7 @@ from eo_contrast.pipeline.definition import load_pipeline
 from eo_contrast.pipeline.stage import Call, config_of
 from eo_contrast.pipeline.stages import STAGES
 from eo_contrast.pipeline.stages.archives import SynthConfig, synth
+from eo_contrast.pipeline.stages.encoders import BenchmarkStage
 from eo_contrast.pipeline.stages.pages import SummaryStage, summary
 from eo_contrast.pipeline.stages.translators import EvaluateStage, TranslateStage, evaluate
 
@@ -80,6 +84,37 @@ def test_files_that_are_to_be_given_are_named(name: str) -> None:
     assert "is to be given; give --set given." in done.stderr
 
 
+def test_the_examples_of_the_help_are_possible_where_their_files_are(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "scene.tif").touch()
+    chain = {"ingest": {"root": "archive", "out": "a.parquet"},
+             "split": {"catalogue": "a.parquet", "out": "split.parquet"}}  # fmt: skip
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"stages": chain}))
+    text = CliRunner().invoke(main, ["run", "--help"]).output.replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    examples = [line for line in lines if line.startswith("eo-contrast run ")]
+    assert len(examples) == 2
+    for example in examples:
+        words = [*shlex.split(example)[1:], "--dry-run"]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+
+
+def test_the_benchmark_of_landcover_is_not_called_by_the_protocol(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "scene.tif").touch()
+    pipeline = load_pipeline(
+        shipped_folder("pipelines") / "landcover.yaml",
+        tmp_path / "out",
+        ["given.archive=archive", "given.scene=scene.tif"],
+    )
+    stage = pipeline.stages["benchmark"].config
+    assert isinstance(stage, BenchmarkStage)
+    settings = stage.settings()
+    assert "DFC2020" not in " ".join([settings.name, *settings.faults])
+    assert (settings.finetune.labels.train, settings.finetune.labels.val) == ("train", "val")
+
+
 def test_a_scheduler_reaches_the_stages_that_can_spread(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     (tmp_path / "scene.tif").touch()
@@ -104,7 +139,9 @@ def test_a_shipped_stage_is_declared_and_told_of(kind: str) -> None:
     config = config_of(STAGES[kind], kind)
     assert config.__doc__
     assert STAGES[kind].__doc__
-    assert f"`{kind}`" in DOCS.read_text()
+    [row] = [line for line in DOCS.read_text().splitlines() if line.startswith(f"| `{kind}` |")]
+    told = set(re.findall(r"\w+", row)) | {"out"}
+    assert "as the command's" in row or set(config.model_fields) <= told
 
 
 def test_an_option_of_another_layout_is_refused() -> None:
