@@ -36,6 +36,7 @@ COMMANDS = {
     "ingest": Entry("ingest", "List an archive's images in a catalogue."),
     "catalog": Entry("catalog", "Look at a catalogue of images."),
     "pretrain": Entry("pretrain", "Pretrain an encoder without labels."),
+    "import-encoder": Entry("import_encoder", "Make an encoder of published weights."),
     "embed": Entry("embed", "Write one vector an image of a catalogue."),
     "search": Entry("search", "Find the images most like one."),
     "finetune": Entry("finetune", "Train land cover on an encoder."),

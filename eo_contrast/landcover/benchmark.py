@@ -6,6 +6,7 @@ A cell's predictions of the test places are written once, whole; its rows are th
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -93,6 +94,11 @@ def benchmark(
         WorldError: the disk is full.
     """
     start = time.monotonic()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            f"{out}: a benchmark is written by one process; start it without torchrun, and others "
+            "with encoders of their own elsewhere"
+        )
     source = open_places(data)
     encoders = likened(encoders)
     cells = list(cells_of(config, encoders))

@@ -42,6 +42,12 @@ class BenchmarkConfig(Config):
         wrong = [share for share in self.fractions if not 0 < share <= 1]
         if wrong:
             raise ValueError(f"fractions has {wrong[0]:g}: a share is above 0 and at most 1")
+        without = self.finetune.data.test_without
+        if without:
+            raise ValueError(
+                f"finetune.data.test_without is {list(without)}, and tables have no rows of it; "
+                "leave it out, and ask finetune for it"
+            )
         if self.finetune.task == "segmentation" and "knn" in self.protocols:
             raise ValueError(
                 "protocols has knn, which needs one vector a place, and segmentation has classes "

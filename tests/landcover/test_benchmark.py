@@ -390,11 +390,19 @@ def test_contenders_that_cannot_be_are_refused(pictures, tmp_path, listed, says)
         ({"fractions": [0.5, 0.5]}, "one is there twice"),
         ({"fractions": [0.0]}, "a share is above 0"),
         ({"finetune": {"task": "segmentation"}}, "protocols has knn"),
+        ({"finetune": {"data": {"test_without": ["s1"]}}}, "tables have no rows of it"),
     ],
 )
 def test_configurations_that_mean_nothing_are_refused(values, says):
     with pytest.raises(ValueError, match=says):
         config(**values)
+
+
+def test_several_processes_are_refused(pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="written by one process; start it without torchrun"):
+        benchmark(config(), pictures, contenders_of("random"), tmp_path / "out", options())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_share_that_leaves_a_class_empty_is_refused_before_any_work(pictures, tmp_path):
