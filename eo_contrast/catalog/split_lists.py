@@ -106,8 +106,8 @@ def _listed(file: Path, places: Places, say: Callable[[str], None]) -> list[str]
             f"give names of its places{like}"
         )
     if unknown:
-        few = f"{len(unknown)} of its {len(names)} names are not in the catalogue"
-        say(f"{file}: {few}, the first {unknown[0]}")
+        few = f"{len(unknown)} of its {len(names)} names, the first {unknown[0]}"
+        say(f"{file}: the catalogue lacks {few}")
     return [_only(file, spelled[name], places) for name in names if spelled[name] in places]
 
 
