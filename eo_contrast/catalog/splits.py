@@ -12,9 +12,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow as pa
 
 from eo_contrast.errors import InputError
 
@@ -46,9 +43,7 @@ class SplitRule:
     seed: int
 
     def __post_init__(self) -> None:
-        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
-            given = ",".join(f"{part:g}" for part in self.fractions)
-            raise InputError(f"--fractions {given}: must be 0 or more and sum to 1")
+        refuse_fractions(self.fractions)
         if not self.block_km > 0 or self.guard_km < 0:
             raise InputError(
                 f"--block-km {self.block_km:g} --guard-km {self.guard_km:g}: a block must be "
@@ -56,12 +51,14 @@ class SplitRule:
             )
 
 
-def split_table(table: pa.Table, rule: SplitRule) -> pa.Table:
-    """The catalogue with its column ``split`` set anew, equal for all rows of a place."""
-    of_place = split_places(_places(table), rule)
-    column = [of_place[place] for place in table.column("place_id").to_pylist()]
-    index = table.column_names.index("split")
-    return table.set_column(index, table.schema.field("split"), pa.array(column, pa.string()))
+def refuse_fractions(fractions: Sequence[float]) -> None:
+    """Refuse what are no shares of a whole.
+
+    Raises: InputError: one is negative or no number, or they do not sum to 1.
+    """
+    if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
+        given = ",".join(f"{part:g}" for part in fractions)
+        raise InputError(f"--fractions {given}: must be 0 or more and sum to 1")
 
 
 def split_places(places: Mapping[str, Box | None], rule: SplitRule) -> dict[str, str]:
@@ -76,24 +73,6 @@ def split_of(box: Box, rule: SplitRule) -> str:
     """train, val, test, or guard: the one split of all blocks around a box, if it is one."""
     found = {_by_hash(rule, f"block {row} {column}") for row, column in _blocks(box, rule)}
     return found.pop() if len(found) == 1 else GUARD
-
-
-def _places(table: pa.Table) -> dict[str, Box | None]:
-    """The box around all images of each place."""
-    places: dict[str, Box | None] = {}
-    names, boxes = (table.column(name).to_pylist() for name in ("place_id", "bbox"))
-    for place, box in zip(names, boxes, strict=True):
-        places[place] = _around(places.get(place), box)
-    return places
-
-
-def _around(known: Box | None, box: Mapping[str, Any] | None) -> Box | None:
-    if box is None:
-        return known
-    west, south, east, north = (box[name] for name in ("xmin", "ymin", "xmax", "ymax"))
-    if known is None:
-        return west, south, east, north
-    return min(known[0], west), min(known[1], south), max(known[2], east), max(known[3], north)
 
 
 def _blocks(box: Box, rule: SplitRule) -> Iterator[tuple[int, int]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from eo_contrast.cli.options import Output, output_options, overwrite_option
+from eo_contrast.cli.options import Output, given_options, output_options, overwrite_option
+
+if TYPE_CHECKING:
+    from eo_contrast.catalog.split_rule import By
 
 
 @click.group(name="catalog")
@@ -69,16 +73,22 @@ def show(catalogue: Path, out: Path, *, place: str | None, overwrite: bool, outp
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A .parquet file."
 )
+@click.option("--files", metavar="SPLIT=FILE,...", help="Lists of places: train=a.txt,test=b.csv.")
+@click.option(
+    "--by", type=click.Choice(["blocks", "longitude"]), default="blocks", show_default=True
+)
 @click.option("--fractions", default="0.7,0.1,0.2", show_default=True, help="train,val,test")
 @click.option("--block-km", default=10.0, show_default=True, help="Side of a block.")
 @click.option("--guard-km", default=1.0, show_default=True, help="Least distance of two splits.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Which blocks are train, val, test.")
 @overwrite_option
 @output_options
 def split(
     catalogue: Path,
     *,
     out: Path,
+    files: str | None,
+    by: By,
     fractions: str,
     block_km: float,
     guard_km: float,
@@ -86,31 +96,40 @@ def split(
     overwrite: bool,
     output: Output,
 ) -> None:
-    """Split the places of CATALOGUE by where they lie: blocks, with a guard band between.
+    """Split the places of CATALOGUE by where they lie, or by lists of their names.
 
-    What lies within the guard band gets the split 'guard' and belongs to none.
+    By blocks with a guard band between: what lies within the guard band gets the split 'guard' and
+    belongs to none. By longitude: the westernmost places are train, the next val, the easternmost
+    test. By --files: a text or CSV file a split, a place a line, named in the first column; places
+    of no list get no split.
 
     \b
     Example:
       eo-contrast catalog split archive.parquet --out split.parquet --block-km 20
+      eo-contrast catalog split archive.parquet --out split.parquet --by longitude
+      eo-contrast catalog split archive.parquet --out split.parquet \\
+          --files train=train.csv,val=val.csv,test=test.csv
     """
-    from collections import Counter
-
-    from eo_contrast.catalog.splits import GUARD, NAMES, SplitRule, split_table
-    from eo_contrast.catalog.table import read_catalogue, write_catalogue
+    from eo_contrast.catalog.split_rule import rule_of
+    from eo_contrast.catalog.splits import NAMES
+    from eo_contrast.catalog.splitting import split_catalogue
     from eo_contrast.files import refuse_existing
 
-    rule = SplitRule(_three(fractions), block_km, guard_km, seed)
+    lists = {} if files is None else _files_by_split(files)
+    _refuse_idle(by, lists)
+    rule = rule_of(
+        by=by,
+        files=lists,
+        fractions=_three(fractions),
+        block_km=block_km,
+        guard_km=guard_km,
+        seed=seed,
+    )
     refuse_existing(out, overwrite=overwrite)
-    table = split_table(read_catalogue(catalogue), rule)
-    write_catalogue(out, table)
-    counts = Counter(table.column("split").to_pylist())
-    output.emit({name: counts[name] for name in (*NAMES, GUARD)})
-    unplaced = table.column("geometry").null_count
-    if unplaced:
-        output.say(f"{unplaced} images have no position: split by the names of their places")
-    parts = ", ".join(f"{name} {counts[name]}" for name in (*NAMES, GUARD))
-    output.show(f"{out}: {parts} images")
+    counts = split_catalogue(catalogue, out, rule, output.say)
+    output.emit(counts)
+    told = [f"{name} {count}" for name, count in counts.items() if count or name in NAMES]
+    output.show(f"{out}: {', '.join(told)} images")
 
 
 @command.command(name="verify")
@@ -199,6 +218,33 @@ def _refuse_no_png(path: Path) -> None:
 
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: pictures are written as PNG; give a name that ends so")
+
+
+def _files_by_split(text: str) -> dict[str, Path]:
+    from eo_contrast.errors import InputError
+
+    files: dict[str, Path] = {}
+    for part in text.split(","):
+        name, _, file = (word.strip() for word in part.partition("="))
+        if not name or not file:
+            raise InputError(f"--files {text}: give SPLIT=FILE,..., as train=a.txt,test=b.txt")
+        if name in files:
+            raise InputError(f"--files {text}: {name} is there twice; join its lists in one file")
+        files[name] = Path(file)
+    return files
+
+
+def _refuse_idle(by: By, files: Mapping[str, Path]) -> None:
+    """Refuse options that would decide nothing: whoever gives one expects something of it."""
+    from eo_contrast.catalog.split_rule import idle_options
+    from eo_contrast.errors import InputError
+
+    given = given_options()
+    for name in idle_options(by, files):
+        if name in given:
+            rule = "--files" if files else f"--by {by}"
+            option = name.replace("_", "-")
+            raise InputError(f"--{option}: does nothing with {rule}; leave it out")
 
 
 def _three(text: str) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from eo_contrast.cli.failures import want_traceback
 
@@ -85,6 +86,16 @@ def device_option(command: CommandT) -> CommandT:
         show_default=True,
         help="Where the networks run; auto takes the fastest there is.",
     )(command)
+
+
+def given_options() -> frozenset[str]:
+    """Names of the options that the user gave, and did not leave at their defaults."""
+    context = click.get_current_context()
+    return frozenset(
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    )
 
 
 def _plain(value: Any) -> Any:

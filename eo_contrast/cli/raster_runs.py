@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
-from click.core import ParameterSource
 
-from eo_contrast.cli.options import Output, device_option, output_options, overwrite_option
+from eo_contrast.cli.options import (
+    Output,
+    device_option,
+    given_options,
+    output_options,
+    overwrite_option,
+)
 from eo_contrast.errors import InputError, WorldError
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -142,20 +147,10 @@ def refuse_idle(request: RasterRequest, idle: Mapping[str, str] | None = None) -
         found["compat"] = f"--format {request.file_format}, which any reader opens"
     if request.file_format in TILE_FORMATS and request.stac:
         found["stac"] = f"--format {request.file_format}, which gets no STAC Item"
-    given = _given_options()
+    given = given_options()
     for name, what in found.items():
         if name in given:
             raise InputError(f"--{name}: does nothing with {what}; leave it out")
-
-
-def _given_options() -> frozenset[str]:
-    """Names of the options that the user gave, and did not leave at their defaults."""
-    context = click.get_current_context()
-    return frozenset(
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    )
 
 
 def runner_of(request: RasterRequest, *, several: bool, output: Output) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eo_contrast.catalog.split_longitude import LongitudeRule, split_by_longitude
 from eo_contrast.catalog.splits import GUARD, NAMES, SplitRule, split_of, split_places
 from eo_contrast.errors import InputError
 
@@ -94,8 +95,61 @@ def test_places_without_a_position_are_split_by_name():
 
 @pytest.mark.parametrize(
     ("fractions", "block", "guard"),
-    [((0.5, 0.2, 0.2), 10, 1), ((1.2, -0.2, 0), 10, 1), ((1, 0, 0), 0, 1), ((1, 0, 0), 10, -1)],
+    [
+        ((0.5, 0.2, 0.2), 10, 1),
+        ((math.nan, 0, 1), 10, 1),
+        ((1.2, -0.2, 0), 10, 1),
+        ((1, 0, 0), 0, 1),
+        ((1, 0, 0), 10, -1),
+    ],
 )
 def test_rules_that_make_no_sense_are_refused(fractions, block, guard):
     with pytest.raises(InputError, match=r"--fractions|--block-km"):
         SplitRule(fractions, block_km=block, guard_km=guard, seed=0)
+
+
+WESTWARD = {f"p{n}": (float(-n), 10.0, -n + 0.5, 10.5) for n in range(20)}
+"""Of twenty places the first is the easternmost."""
+
+
+def test_by_longitude_the_west_trains_and_the_east_tests():
+    split = split_by_longitude(WESTWARD, LongitudeRule((0.6, 0.2, 0.2)))
+    assert {place for place, name in split.items() if name == "test"} == {"p0", "p1", "p2", "p3"}
+    assert {place for place, name in split.items() if name == "val"} == {"p4", "p5", "p6", "p7"}
+    assert list(split.values()).count("train") == 12
+
+
+def test_by_longitude_the_middle_of_a_place_counts():
+    places = {"wide": (0.0, 0.0, 10.0, 1.0), "narrow": (1.0, 0.0, 2.0, 1.0)}
+    split = split_by_longitude(places, LongitudeRule((0.5, 0, 0.5)))
+    assert split == {"narrow": "train", "wide": "test"}
+
+
+@given(st.permutations(list(WESTWARD)))
+def test_places_on_one_meridian_are_split_by_name_in_any_order(names):
+    split = split_by_longitude(
+        dict.fromkeys(names, (5.0, 0.0, 6.0, 1.0)), LongitudeRule((0.6, 0.2, 0.2))
+    )
+    assert [place for place in sorted(names) if split[place] == "train"] == sorted(names)[:12]
+    assert [place for place in sorted(names) if split[place] == "test"] == sorted(names)[16:]
+
+
+@pytest.mark.parametrize("fractions", [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.7, 0.1, 0.2)])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 27000])
+def test_by_longitude_every_place_has_a_split_and_shares_are_met(fractions, count):
+    places = {f"p{n}": (float(n), 0.0, n + 1.0, 1.0) for n in range(count)}
+    found = list(split_by_longitude(places, LongitudeRule(fractions)).values())
+    assert len(found) == count
+    for name, fraction in zip(NAMES, fractions, strict=True):
+        assert abs(found.count(name) - fraction * count) <= 1
+
+
+def test_eurosat_by_longitude_has_the_published_numbers():
+    places = {f"p{n}": (float(n), 0.0, n + 1.0, 1.0) for n in range(27000)}
+    found = list(split_by_longitude(places, LongitudeRule((0.6, 0.2, 0.2))).values())
+    assert [found.count(name) for name in NAMES] == [16200, 5400, 5400]
+
+
+def test_shares_that_make_no_whole_are_refused_by_longitude_too():
+    with pytest.raises(InputError, match=r"--fractions 0\.6,0\.2,0\.1: must be 0 or more"):
+        LongitudeRule((0.6, 0.2, 0.1))

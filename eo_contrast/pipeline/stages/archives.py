@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from eo_contrast.config import Config, nearest
 from eo_contrast.errors import InputError
-from eo_contrast.pipeline.stage import Archive, Call, Input, Means, Output
+from eo_contrast.pipeline.stage import Archive, Call, Input, Inputs, Means, Output
 
 if TYPE_CHECKING:
+    from eo_contrast.catalog.split_rule import Rule
     from eo_contrast.synth.archives.images import ArchivePlan
     from eo_contrast.synth.sat2map import Sat2mapPlan
 
@@ -61,14 +62,41 @@ class IngestConfig(Config):
 
 
 class SplitConfig(Config):
-    """A catalogue with its places split by where they lie."""
+    """A catalogue with its places split by where they lie, or by lists of their names."""
 
     catalogue: Input
     out: Output
+    files: Inputs = Field({}, description="lists of places, by split; then nothing else decides")
+    by: Literal["blocks", "longitude"] = "blocks"
     fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="train, val, test")
     block_km: float = Field(10.0, gt=0)
     guard_km: float = Field(1.0, ge=0)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _of_its_rule(self) -> Self:
+        from eo_contrast.catalog.split_rule import idle_options
+
+        for name in idle_options(self.by, self.files):
+            # Of a file that has every option written out, defaults are no wish.
+            if getattr(self, name) != type(self).model_fields[name].default:
+                rule = "files" if self.files else f"by: {self.by}"
+                raise ValueError(f"{name} does nothing with {rule}; leave it out")
+        self.rule()
+        return self
+
+    def rule(self) -> Rule:
+        """Of the options."""
+        from eo_contrast.catalog.split_rule import rule_of
+
+        return rule_of(
+            by=self.by,
+            files=self.files,
+            fractions=self.fractions,
+            block_km=self.block_km,
+            guard_km=self.guard_km,
+            seed=self.seed,
+        )
 
 
 class PackConfig(Config):
@@ -126,17 +154,10 @@ def ingest(config: IngestConfig, call: Call) -> dict[str, Any]:
 
 
 def split(config: SplitConfig, call: Call) -> dict[str, Any]:
-    """Split the catalogue by blocks, with a guard band between."""
-    from collections import Counter
+    """Split the catalogue; names in lists that it lacks are told."""
+    from eo_contrast.catalog.splitting import split_catalogue
 
-    from eo_contrast.catalog.splits import GUARD, NAMES, SplitRule, split_table
-    from eo_contrast.catalog.table import read_catalogue, write_catalogue
-
-    rule = SplitRule(config.fractions, config.block_km, config.guard_km, config.seed)
-    table = split_table(read_catalogue(config.catalogue), rule)
-    write_catalogue(config.out, table)
-    counts = Counter(table.column("split").to_pylist())
-    return {name: counts[name] for name in (*NAMES, GUARD)}
+    return split_catalogue(config.catalogue, config.out, config.rule(), call.say)
 
 
 def pack(config: PackConfig, call: Call) -> dict[str, Any]:
