@@ -40,7 +40,8 @@ SHORTER = {
     "pretrain": "--steps 1 --set data.size=16 --set data.batch_size=2 "
     "--set graph.spaces.instance.queue=2 --set encoder.stem=small",
     "benchmark": "--set seeds=[0] --set fractions=[1] --set finetune.schedule.epochs=1 "
-    "--set finetune.schedule.warmup=0 --set finetune.data.batch_size=8 --set finetune.head.decoder_width=32 --quiet",
+    "--set finetune.schedule.warmup=0 --set finetune.data.batch_size=8 "
+    "--set finetune.head.decoder_width=32 --quiet",
     "split": "--block-km 0.4 --guard-km 0 --fractions 0.4,0.3,0.3",
 }
 SECTIONS = dict(SECTION.findall(PAGE.read_text()))
