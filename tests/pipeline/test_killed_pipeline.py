@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from killed import wait_for
-from typed import done
+from pipelines_killed import contents, killed, run, taken_back
 
 from eo_contrast.pipeline.record import read_record
 
-DRIVER = Path(__file__).with_name("killed_run.py")
 STAGES = {
     "archive": {
         "kind": "synth", "layout": "ssl4eo-v1", "places": 6, "dates": 2, "size": 16,
@@ -44,52 +42,11 @@ STAGES = {
     },
 }  # fmt: skip
 PREPARING = ["archive", "catalogue", "split", "pack"]
-MADE_BY_TIME = ("events.", "timings.jsonl", "last.ckpt")
-"""Beginnings of names of files that tell of time, or that only a resumed training reads."""
-
-
-def run(folder: Path, *words: str) -> list[str]:
-    """Run to the end; the stages that ran."""
-    given = ["run", folder / "small.yaml", "--out", folder / "out", "--device", "cpu", *words]
-    said = done(given).stderr
-    return [line.split(":")[0] for line in said.splitlines() if ": done in" in line]
-
-
-def killed(folder: Path, name: str, times: int = 1) -> str:
-    """Run until a file is about to get its name; what was said."""
-    words = [str(folder / "small.yaml"), "--out", str(folder / "out"), "--device", "cpu"]
-    process = subprocess.run(
-        [sys.executable, str(DRIVER), name, str(times), *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr
-    return process.stderr
 
 
 def write(folder: Path, stages: list[str]) -> None:
     values = {"stages": {name: STAGES[name] for name in stages}}
     (folder / "small.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Everything that a pipeline made, by name."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not path.relative_to(folder).parts[0].startswith(".")
-        and not path.name.startswith(MADE_BY_TIME)
-    }
-
-
-def taken_back(folder: Path, stage: str, out: str) -> None:
-    """The folder as it was before a stage ran for the first time; those after it have run."""
-    path = folder / "out" / out
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (folder / "out" / ".pipeline" / f"{stage}.json").unlink()
 
 
 @pytest.fixture(scope="module")
