@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eo_contrast.data.place_sources import PlaceSource, open_places
 from eo_contrast.errors import InputError, disk_errors_named
 from eo_contrast.files import whole_file
@@ -22,7 +24,7 @@ from eo_contrast.landcover.benchmark_config import BenchmarkConfig, Protocol
 from eo_contrast.landcover.benchmark_folder import RUNS, Begun, cell_file, lay_out
 from eo_contrast.landcover.benchmark_rows import RESULTS, Cell, ResultRows, read_rows
 from eo_contrast.landcover.config import FinetuneConfig, FinetuneData
-from eo_contrast.landcover.contenders import Contender, likened
+from eo_contrast.landcover.contenders import Contender, Identity, likened
 from eo_contrast.landcover.finetune import RunOptions as FinetuneOptions
 from eo_contrast.landcover.finetune import finetune
 from eo_contrast.landcover.frozen import Frozen, frozen_predictions
@@ -94,11 +96,7 @@ def benchmark(
         WorldError: the disk is full.
     """
     start = time.monotonic()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(
-            f"{out}: a benchmark is written by one process; start it without torchrun, and others "
-            "with encoders of their own elsewhere"
-        )
+    _refuse_several_processes(out)
     source = open_places(data)
     encoders = likened(encoders)
     cells = list(cells_of(config, encoders))
@@ -108,13 +106,8 @@ def benchmark(
         labelled = _labelled(config, starts, source, data)
     except InputError as error:
         raise InputError(_SETTING.sub(r"finetune.\1", str(error))) from error
-    begun = Begun(
-        next(iter(labelled.values())).digest(source.names),
-        {
-            each.name: each.identities(config.seeds, starts[each.name], config.finetune.data.size)
-            for each in encoders
-        },
-    )
+    shown = next(iter(labelled.values()))
+    begun = Begun(shown.digest(source.names), _identities(config, encoders, starts, source))
     work = _Work(config, data, source, labelled, out, options)
     with disk_errors_named(out):
         lay_out(config, begun, data, out, resume=options.resume, overwrite=options.overwrite)
@@ -124,7 +117,6 @@ def benchmark(
             options.advance(done, str(cell))
             computed += _measured(work, contender, cell, rows)
         options.advance(len(cells), "")
-    shown = next(iter(labelled.values()))
     return {
         "out": str(out),
         "cells": len(cells),
@@ -133,6 +125,14 @@ def benchmark(
         "classes": list(shown.classes),
         "seconds": round(time.monotonic() - start, 3),
     }
+
+
+def _refuse_several_processes(out: Path) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            f"{out}: a benchmark is written by one process; start it without torchrun, and others "
+            "with encoders of their own elsewhere"
+        )
 
 
 def cells_of(
@@ -248,6 +248,21 @@ def _start(
     return replace(start, net=None)
 
 
+def _identities(
+    config: BenchmarkConfig,
+    encoders: Sequence[Contender],
+    starts: Mapping[str, Start],
+    source: PlaceSource,
+) -> dict[str, Identity]:
+    sizes = {name: config.finetune.data.size or own.card.size for name, own in starts.items()}
+    return {
+        each.name: each.identity(
+            config.seeds, starts[each.name], min(sizes[each.name], source.size)
+        )
+        for each in encoders
+    }
+
+
 def _labelled(
     config: BenchmarkConfig, starts: Mapping[str, Start], source: PlaceSource, data: Path
 ) -> dict[str, LabelledPlaces]:
@@ -278,12 +293,18 @@ def _refuse_other_places(
     first: str, own: LabelledPlaces, second: str, other: LabelledPlaces, data: Path
 ) -> None:
     for split, places in own.splits.items():
-        theirs = other.splits[split].places
-        if places.places.tolist() != theirs.tolist():
+        theirs = other.splits[split]
+        if places.places.tolist() != theirs.places.tolist():
             raise InputError(
                 f"{data}: {first} sees {len(places.places)} places of the split {split} and "
-                f"{second} {len(theirs)}, since not every place has images of every sensor; "
-                "compare them on a catalogue of places that have all"
+                f"{second} {len(theirs.places)}, since not every place has images of every sensor, "
+                "or a label in the middle that each sees; compare them on a catalogue of places "
+                "that have all, at one data.size"
+            )
+        if not np.array_equal(places.presence, theirs.presence):
+            raise InputError(
+                f"{data}: {first} and {second} see middles of different sizes, whose labels "
+                "differ; give data.size"
             )
 
 
@@ -310,7 +331,8 @@ def _tell_rows(
             f"{' and '.join(rowless)}: features of places without a net, so that there are no rows "
             f"of {'pixels' if config.finetune.task == 'segmentation' else 'fine-tuning'}"
         )
-    wanted = [RANDOM] if rowless or config.finetune.task == "segmentation" else EXPECTED
+    places = config.finetune.task != "segmentation" and set(config.protocols) & {"knn", "linear"}
+    wanted = EXPECTED if places else (RANDOM,)
     lacking = [each for each in wanted if each not in listed]
     if lacking:
         say(

@@ -12,15 +12,17 @@ from eo_contrast.config import load_config, save_config
 from eo_contrast.errors import InputError
 from eo_contrast.files import refuse_existing, refuse_strangers, whole_file
 from eo_contrast.landcover.benchmark_config import BenchmarkConfig
-from eo_contrast.landcover.benchmark_rows import RESULTS, Cell
+from eo_contrast.landcover.benchmark_rows import RESULTS, Cell, refuse_one_slug
+from eo_contrast.landcover.contenders import Identity
 from eo_contrast.training.describe import CONFIG_FILE, REPORT_FILE
 
 PREDICTIONS, RUNS = "predictions", "runs"
 BEGUN_WITH = "begun-with.json"
 WRITTEN = {
     RESULTS, PREDICTIONS, RUNS, BEGUN_WITH, CONFIG_FILE, REPORT_FILE, "plots", "table.md",
-    "table.tex",
+    "table.tex", "encoders.txt",
 }  # fmt: skip
+"""encoders.txt is of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +31,18 @@ class Begun:
 
     Attributes:
         places: digest of places, splits and labels.
-        encoders: of each name what
-            :meth:`eo_contrast.landcover.contenders.Contender.identities` tells.
+        encoders: by name.
     """
 
     places: str
-    encoders: dict[str, dict[str, str]]
+    encoders: Mapping[str, Identity]
 
-    def others(self, encoders: Mapping[str, Mapping[str, str]]) -> list[str]:
-        """Names that stand for other weights, of one seed of both at least or of any."""
-        both = [
-            (name, self.encoders[name], encoders[name])
-            for name in encoders
-            if name in self.encoders
-        ]
-        return [
-            name
-            for name, then, now in both
-            if ("" in then) != ("" in now)
-            or any(then.get(key, own) != own for key, own in now.items())
-        ]
-
-    def together(self, encoders: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-        """Those of before and of now."""
-        names = [*self.encoders, *(name for name in encoders if name not in self.encoders)]
-        return {name: {**self.encoders.get(name, {}), **encoders.get(name, {})} for name in names}
+    def together(self, now: Mapping[str, Identity]) -> dict[str, Identity]:
+        """Encoders of before and of now."""
+        both = {
+            name: own.with_seeds_of(now[name]) for name, own in self.encoders.items() if name in now
+        }
+        return {**self.encoders, **now, **both}
 
 
 def cell_file(out: Path, cell: Cell) -> Path:
@@ -83,6 +72,7 @@ def lay_out(
         before = _read_begun(out)
         _refuse_other_benchmark(config, begun, before, data, out)
         begun = replace(begun, encoders=before.together(begun.encoders))
+        refuse_one_slug(begun.encoders)
     else:
         refuse_existing(out, overwrite=overwrite)
         if out.exists():
@@ -96,11 +86,13 @@ def lay_out(
 
 def _read_begun(out: Path) -> Begun:
     try:
-        return Begun(**json.loads((out / BEGUN_WITH).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        told = json.loads((out / BEGUN_WITH).read_text())
+        encoders = {name: Identity(**own) for name, own in told["encoders"].items()}
+        return Begun(told["places"], encoders)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{out / BEGUN_WITH}: does not tell what the benchmark was begun with; restore it, or "
-            "start anew elsewhere"
+            f"{out / BEGUN_WITH}: does not tell what the benchmark was begun with, as one of an "
+            "earlier version does not; start anew, with --overwrite or elsewhere"
         ) from error
 
 
@@ -122,9 +114,19 @@ def _refuse_other_benchmark(
             f"{out}: was begun with other places, splits or labels than those of {data}; give the "
             "data as then, or start anew elsewhere"
         )
-    other = before.others(now.encoders)
-    if other:
+    for name, identity in now.encoders.items():
+        _refuse_other_encoder(name, identity, before.encoders.get(name, identity), out)
+
+
+def _refuse_other_encoder(name: str, now: Identity, before: Identity, out: Path) -> None:
+    if now.goes_with(before):
+        return
+    if now.weights and before.weights:
         raise InputError(
-            f"{out}: its {other[0]} had other weights; give the new one another name, as in "
-            f"{other[0]}2=PATH, or start anew elsewhere"
+            f"{out}: its {name} had other weights; give the new one another name, as in "
+            f"{name}2=PATH, or start anew elsewhere"
         )
+    raise InputError(
+        f"{out}: its {name} was like another model; list first the model that was first then, or "
+        "start anew elsewhere"
+    )

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,23 @@ from eo_contrast.files import whole_file
 
 RESULTS = "results.csv"
 HEADER = ("encoder", "protocol", "label_fraction", "seed", "metric", "value")
+
+
+def slug_of(name: str) -> str:
+    """An encoder's name as a part of a file's."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+
+
+def refuse_one_slug(names: Iterable[str]) -> None:
+    """Raises InputError where files of two encoders would have one name."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(slug_of(name), name)
+        if other != name:
+            raise InputError(
+                f"--encoders: {other} and {name} differ in what no file's name keeps; name one of "
+                "them otherwise"
+            )
 
 
 @dataclass(frozen=True)
@@ -29,8 +46,7 @@ class Cell:
     @property
     def slug(self) -> str:
         """As a file's name."""
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", self.encoder)
-        return f"{name}-{self.protocol}-{self.fraction:g}-{self.seed}"
+        return f"{slug_of(self.encoder)}-{self.protocol}-{self.fraction:g}-{self.seed}"
 
     def __str__(self) -> str:
         return f"{self.encoder}, {self.protocol}, {self.fraction:.4g} of labels, seed {self.seed}"

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from eo_contrast.errors import InputError
+from eo_contrast.landcover.benchmark_rows import refuse_one_slug
 from eo_contrast.landcover.features import Baseline
-from eo_contrast.landcover.start import RANDOM, UNTRAINED, Start
+from eo_contrast.landcover.start import RANDOM, UNTRAINED, Start, kind_of
 from eo_contrast.training.card import model_file
-from eo_contrast.training.encoder_card import EncoderCard
+from eo_contrast.training.encoder_card import read_encoder_card
 
 BASELINES = get_args(Baseline)
 WITHOUT_SEED = ("statistics", "imagenet-lite0")
 SEED = "{seed}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides a contender's numbers, beside the benchmark's configuration.
+
+    Attributes:
+        kind: what is seen, by which kind of network.
+        weights: digests by seed, of one encoder for all seeds by an empty text; of what nobody
+            trained there are none.
+    """
+
+    kind: str
+    weights: dict[str, str] = field(default_factory=dict)
+
+    def goes_with(self, other: Identity) -> bool:
+        """Whether both may stand in one row: of one kind, and of one weights where seeds meet."""
+        if self.kind != other.kind or ("" in self.weights) != ("" in other.weights):
+            return False
+        return all(other.weights.get(seed, own) == own for seed, own in self.weights.items())
+
+    def with_seeds_of(self, other: Identity) -> Identity:
+        """With the weights of both."""
+        return replace(self, weights={**self.weights, **other.weights})
 
 
 @dataclass(frozen=True)
@@ -53,52 +77,54 @@ class Contender:
             return self.what not in WITHOUT_SEED
         return not self.is_saved or SEED in self.what
 
-    @property
-    def slug(self) -> str:
-        """The name as a part of a file's."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name)
-
     def encoder(self, seed: int) -> str:
         """What ``finetune --encoder`` would be given; of a baseline, whose sensors it sees."""
         if self.is_saved:
             return self.what.replace(SEED, str(seed))
         return RANDOM if self.like is None else UNTRAINED + self.like.replace(SEED, str(seed))
 
-    def identities(self, seeds: Sequence[int], start: Start, size: int | None) -> dict[str, str]:
-        """Digests of its weights by seed; of one that is the same for all by an empty text.
+    def identity(self, seeds: Sequence[int], start: Start, side: int) -> Identity:
+        """What decides its numbers.
 
         Args:
             start: of its first seed.
-            size: side in pixels of what it sees; None: the encoder's own.
+            side: pixels of what it sees of a place.
 
-        Raises: InputError: a model that is not there, or none.
+        Raises: InputError: a model that is not there or none, or seeds of several kinds.
         """
-        if not self.is_saved:
-            return {"": f"{self.what} {self._kind(start.card, start.sensors, size)}"}
-        if SEED not in self.what:
-            return {"": _digest(model_file(self.what).read_bytes())}
-        files = {str(seed): model_file(self.encoder(seed)) for seed in seeds}
-        return {seed: _digest(file.read_bytes()) for seed, file in files.items()}
-
-    def _kind(self, card: EncoderCard, sensors: Sequence[str], size: int | None) -> str:
-        """Of a random net what decides its weights, of a baseline what is seen."""
         if self.is_baseline:
-            return " ".join(card.sensors[name].product for name in sensors)
-        changed: dict[str, Any] = {
-            "trained": {},
-            "ground_resolution_m": None,
-            "size": size or card.size,
-        }
-        told = [list(sensors), card.model_copy(update=changed).model_dump(mode="json")]
-        return _digest(json.dumps(told).encode())
+            products = " ".join(start.card.sensors[name].product for name in start.sensors)
+            return Identity(f"{self.what} {products} {side}")
+        kind = _only_kind([self.encoder(seed) for seed in seeds], start)
+        if not self.is_saved:
+            return Identity(f"{RANDOM} {' '.join(start.sensors)} {side} {kind}")
+        keyed = {str(seed): self.encoder(seed) for seed in seeds} if SEED in self.what else {}
+        files = {seed: model_file(path) for seed, path in (keyed or {"": self.what}).items()}
+        return Identity(kind, {seed: _digest(file) for seed, file in files.items()})
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+def _only_kind(encoders: Sequence[str], start: Start) -> str:
+    """The kind of all encoders, whose first one's start is given."""
+    paths = list(dict.fromkeys(each.removeprefix(UNTRAINED) for each in encoders))
+    if paths == [RANDOM]:
+        return kind_of(start.card.model_copy(update={"size": 0}))
+    cards = [read_encoder_card(path).model_copy(update={"size": 0}) for path in paths]
+    for path, card in zip(paths, cards, strict=True):
+        if kind_of(card) != kind_of(cards[0]):
+            raise InputError(
+                f"{path}: is of another architecture, or eats others than {paths[0]}; seeds of one "
+                "name are trainings of one kind"
+            )
+    adapted = start.card.model_copy(update={"size": 0})
+    return kind_of(adapted)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def likened(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
-    """Random nets and baselines like the first saved model, where there is one.
+    """Random nets of the first saved model's kind, baselines that see what it sees of a place.
 
     Else a table would tell apart architectures, sizes and sensors as if they were learning.
     """
@@ -127,13 +153,7 @@ def contenders_of(text: str) -> tuple[Contender, ...]:
         raise InputError(
             f"--encoders: two are called {twice}; name one of them, as in NAME=runs/{twice}"
         )
-    slugs = [each.slug for each in found]
-    alike = [each.name for each in found if slugs.count(each.slug) > 1]
-    if alike:
-        raise InputError(
-            f"--encoders: {' and '.join(alike)} differ in what no file's name keeps; name one of "
-            "them otherwise"
-        )
+    refuse_one_slug(names)
     return found
 
 

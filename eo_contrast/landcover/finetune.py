@@ -60,7 +60,7 @@ def finetune(
     The epoch that does best on validation is kept; the test split is scored once, at the end.
 
     Args:
-        encoder: a model that pretrain made, its run folder, or ``random``.
+        encoder: a model that pretrain made, its run folder, ``random``, or ``random:`` and a model.
 
     Returns: ``run``, ``test`` and ``val`` (scores of the epoch kept), ``test_without`` (of the test
         by the sensor that is left out), ``epoch``, ``labels`` (how
@@ -298,7 +298,7 @@ def _trained(
 ) -> dict[str, Any]:
     splits = material.labelled.splits
     return {
-        "encoder": encoder if training.encoder == RANDOM else f"{encoder} ({training.encoder})",
+        "encoder": encoder if encoder.startswith(RANDOM) else f"{encoder} ({training.encoder})",
         "data": str(data.resolve()),
         "labels": len(splits["train"].places),
         "places": {name: len(own.places) for name, own in splits.items()},

@@ -101,7 +101,7 @@ def _embed(
             source,
             start.card.sensors[name].product,
             train,
-            size=config.data.size,
+            size=config.data.size or start.card.size,
             turns=config.head.turns,
             seed=config.seed,
         )

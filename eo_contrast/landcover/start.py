@@ -39,7 +39,7 @@ class Start:
         net: with its weights; None: random ones, drawn by the run's seed.
         card: what it eats in this run.
         sensors: of the card's, that are seen.
-        identity: of its weights: ``random``, or a digest.
+        identity: of its weights: ``random``, ``random:`` and a digest of the kind, or a digest.
     """
 
     net: SensorEncoders | None
@@ -85,7 +85,8 @@ def starting_encoder(
             "ground_resolution_m": source.ground_resolution_m,
             "trained": {"method": RANDOM, "seed": config.seed},
         }
-        return Start(None, card.model_copy(update=untrained), sensors, RANDOM)
+        card = card.model_copy(update=untrained)
+        return Start(None, card, sensors, UNTRAINED + kind_of(card))
     _tell_resolution(card, source, where, say)
     if changed:
         net, card, remarks = load_adapted(encoder, changed, allow_band_change=True)
@@ -97,6 +98,12 @@ def starting_encoder(
     return Start(net, card, sensors, digest)
 
 
+def kind_of(card: EncoderCard) -> str:
+    """A digest of what a card says but for how and where its encoder was trained."""
+    told = card.model_copy(update={"trained": {}, "ground_resolution_m": None})
+    return hashlib.sha256(told.model_dump_json().encode()).hexdigest()[:16]
+
+
 def _check_size(architecture: EncoderConfig, size: int | None) -> None:
     least = architecture.least_size
     fixed = architecture.multiple is not None
@@ -105,6 +112,7 @@ def _check_size(architecture: EncoderConfig, size: int | None) -> None:
             f"data.size is {size}, and the encoder's {architecture.name} "
             f"{'is built for' if fixed else 'needs at least'} {least} pixels a side; give "
             f"data.size={least}, or leave it out"
+            f"{f'; a random one is built for {size} by encoder.size={size}' if fixed else ''}"
         )
 
 

@@ -38,7 +38,7 @@ SCORES: Mapping[str, Score] = {
         "Mean IoU, true classes", "%", 1, 100, "over classes that the truth has"
     ),
     "kappa": Score("Kappa", "", 3, 1, "agreement beyond chance; 0 is chance"),
-    "ece": Score("Calibration error", "%", 1, 100, "confidence against share that is right"),
+    "ece": Score("Calibration error", "%", 1, 100, "probability against the share that is so"),
     "nll": Score("Negative log-likelihood", "", 3, 1, "the lower the better"),
 }
 LOWER_IS_BETTER = ("ece", "nll")

@@ -159,8 +159,7 @@ def fill(net: nn.Module, file: Path) -> None:
 def _no_model(file: Path) -> InputError:
     return InputError(
         f"{file}: not a model of eo-contrast (no weights with a card inside); "
-        "give a model.safetensors or a finished run folder; eo-contrast import-encoder makes one "
-        "of weights of timm or torchgeo"
+        "give a model.safetensors or a finished run folder"
     )
 
 

@@ -30,6 +30,9 @@ TASK = "encoder"
 ALL_SENSORS = "all"
 """Name of a trunk or head that serves every sensor."""
 
+WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Endings of files that others keep weights in."""
+
 
 class EncoderCard(Config):
     """What is known of saved encoders without running them."""
@@ -134,7 +137,14 @@ def read_encoder_card(path: Path | str) -> EncoderCard:
     Raises:
         InputError: no such file, not a model with a card, or no encoder.
     """
-    file, text = card_text(path)
+    try:
+        file, text = card_text(path)
+    except InputError as error:
+        if Path(path).suffix not in WEIGHTS or not Path(path).is_file():
+            raise
+        raise InputError(
+            f"{error}; eo-contrast import-encoder makes one of weights of timm or torchgeo"
+        ) from error
     task = task_of(text)
     if task != TASK:
         raise InputError(

@@ -75,13 +75,20 @@ def test_every_cell_is_measured_once(pictures, tmp_path):
     assert names == ["encoder", "protocol", "label_fraction", "seed", "metric", "value"]
 
 
-def saved(folder: Path, *, seed: int = 5, stem: str = "small", product: str = "rgb") -> Path:
+def saved(
+    folder: Path,
+    *,
+    seed: int = 5,
+    stem: str = "small",
+    product: str = "rgb",
+    size: int = 8,
+) -> Path:
     """An encoder of 8 pixels of pictures, or of optics, as if it were pretrained."""
     layers = (coloured() if product == "rgb" else mapped()).layers
     card = EncoderCard(
         architecture=EncoderConfig(stem=stem),
         sensors={"image": sensor_input(layers[product], layers[product].bands[:2])},
-        size=8,
+        size=size,
         trained={"method": "simclr"},
     )
     folder.mkdir()
@@ -124,7 +131,8 @@ def test_baselines_see_the_sensors_of_the_encoders(tmp_path):
         json.loads((tmp_path / name / "begun-with.json").read_text())["encoders"]["statistics"]
         for name in ("all", "optics")
     ]
-    assert begun == [{"": "statistics s1-grd s2-l2a"}, {"": "statistics s2-l2a"}]
+    kinds = ["statistics s1-grd s2-l2a 16", "statistics s2-l2a 8"]
+    assert begun == [{"kind": kind, "weights": {}} for kind in kinds]
     cell = Cell("statistics", "linear", 1.0, 0)
     both, optics = (read_benchmark(tmp_path / name)[cell] for name in ("all", "optics"))
     assert not torch.equal(both.probabilities, optics.probabilities)
@@ -182,15 +190,41 @@ def test_more_seeds_of_an_encoder_that_each_has_its_own_of_are_added(pictures, t
     told = benchmark(more, pictures, mine, out, options(resume=True))
     assert (told["cells"], told["computed"]) == (4, 2)
     begun = json.loads((out / "begun-with.json").read_text())
-    assert list(begun["encoders"]["mine"]) == ["0", "1", "2"]
+    assert list(begun["encoders"]["mine"]["weights"]) == ["0", "1", "2"]
     shutil.copy(tmp_path / "mine-2" / "model.safetensors", tmp_path / "mine-1")
     with pytest.raises(InputError, match="its mine had other weights"):
         benchmark(more, pictures, mine, out, options(resume=True))
 
 
+def test_seeds_of_two_kinds_are_no_row(pictures, tmp_path):
+    for seed, stem in enumerate(("small", "small", "unpooled")):
+        saved(tmp_path / f"mine-{seed}", seed=seed, stem=stem)
+    out, mine = tmp_path / "out", contenders_of(f"{tmp_path}/mine-{{seed}}")
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0, 2])
+    with pytest.raises(InputError, match=r"mine-2: is of another architecture, .*mine-0;"):
+        benchmark(asked, pictures, mine, out, options())
+    assert not out.exists()
+    benchmark(asked.model_copy(update={"seeds": (0, 1)}), pictures, mine, out, options())
+    with pytest.raises(InputError, match="its mine had other weights"):
+        benchmark(
+            asked.model_copy(update={"seeds": (2,)}), pictures, mine, out, options(resume=True)
+        )
+    random = contenders_of(f"random:{tmp_path}/nowhere-{{seed}}")
+    with pytest.raises(InputError, match="nowhere-0"):
+        benchmark(asked, pictures, random, tmp_path / "other", options())
+
+
+def test_names_that_no_files_name_tells_apart_are_refused_later_too(pictures, tmp_path):
+    one, two = saved(tmp_path / "one"), saved(tmp_path / "two", seed=6)
+    out, asked = tmp_path / "out", config(protocols=["knn"], fractions=[1.0], seeds=[0])
+    benchmark(asked, pictures, contenders_of(f"SeCo 1M={one}"), out, options())
+    with pytest.raises(InputError, match="SeCo 1M and SeCo_1M differ in what no file's name keeps"):
+        benchmark(asked, pictures, contenders_of(f"SeCo_1M={two}"), out, options(resume=True))
+
+
 def test_encoders_may_join_baselines_that_are_there(pictures, tmp_path):
     out, mine = tmp_path / "out", saved(tmp_path / "mine", product="rgb")
-    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0])
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0], finetune={"data": {"size": 8}})
     benchmark(asked, pictures, contenders_of("statistics"), out, options())
     told = benchmark(
         asked, pictures, contenders_of(f"{mine},statistics"), out, options(resume=True)
@@ -202,8 +236,19 @@ def test_another_random_encoder_is_not_gone_on_with(pictures, tmp_path):
     out, mine = tmp_path / "out", saved(tmp_path / "mine", stem="unpooled")
     asked = config(protocols=["knn"], fractions=[1.0], seeds=[0])
     benchmark(asked, pictures, contenders_of("random"), out, options())
-    with pytest.raises(InputError, match="its random had other weights"):
+    with pytest.raises(InputError, match="its random was like another model; list first the model"):
         benchmark(asked, pictures, contenders_of(f"random,{mine}"), out, options(resume=True))
+
+
+def test_labels_of_middles_of_two_sizes_are_not_compared(tmp_path):
+    maps = written(mapped(), tmp_path / "pack")
+    small = saved(tmp_path / "small", product="s2-l2a")
+    given = {"task": "multi-label", "labels": {"scheme": "dfc2020-8"}}
+    asked = config(protocols=["knn"], fractions=[1.0], seeds=[0], finetune=given)
+    large = saved(tmp_path / "large", product="s2-l2a", size=16)
+    encoders = contenders_of(f"{small},{large}")
+    with pytest.raises(InputError, match=r"small and large see .* give finetune\.data\.size"):
+        benchmark(asked, maps, encoders, tmp_path / "out", options())
 
 
 def test_other_data_are_not_gone_on_with(pictures, tmp_path):
@@ -422,5 +467,5 @@ def test_another_benchmark_is_not_gone_on_with(pictures, tmp_path):
     with pytest.raises(InputError, match="another finetune"):
         benchmark(other, pictures, contenders_of("statistics"), out, options(resume=True))
     random = (Contender("statistics", "random"),)
-    with pytest.raises(InputError, match="had other weights"):
+    with pytest.raises(InputError, match="its statistics was like another model"):
         benchmark(config(), pictures, random, out, options(resume=True))

@@ -201,6 +201,24 @@ def test_a_run_is_not_gone_on_with_on_other_data(pictures, tmp_path):
         finetune(config(), other, "random", run, options(resume=True))
 
 
+def test_a_run_is_not_gone_on_with_from_a_random_encoder_of_another_kind(encoder, maps, tmp_path):
+    layers, run = mapped().layers, tmp_path / "run"
+    given = config(task="segmentation", labels={"scheme": "dfc2020-8"}, data={"sensors": ["s2"]})
+    finetune(given, maps, f"random:{encoder}", run, options())
+    (run / "model.safetensors").unlink()
+    card = EncoderCard(
+        architecture=EncoderConfig(stem="small"),
+        sensors={"s2": sensor_input(layers["s2-l2a"], ["B02", "B03"])},
+        size=16,
+        trained={"method": "s1s2"},
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    save_encoder(SensorEncoders(card, seed=5), card, other / "model.safetensors")
+    with pytest.raises(InputError, match=r"was started from encoder random:\w+, not random:\w+;"):
+        finetune(given, maps, f"random:{other}", run, options(resume=True))
+
+
 def test_a_run_that_ended_early_ends_there_when_it_is_resumed(pictures, tmp_path):
     run = tmp_path / "run"
     patient = config(schedule={"epochs": 9, "patience": 1})
