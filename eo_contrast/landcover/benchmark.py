@@ -100,7 +100,8 @@ def benchmark(
     source = open_places(data)
     encoders = likened(encoders)
     cells = list(cells_of(config, encoders))
-    _tell_rows(config, encoders, cells, options.say)
+    if not cells:
+        raise _no_rows(config, encoders)
     try:
         starts = {each.name: _start(config, each, source, data, options.say) for each in encoders}
         labelled = _labelled(config, starts, source, data)
@@ -111,6 +112,7 @@ def benchmark(
     work = _Work(config, data, source, labelled, out, options)
     with disk_errors_named(out):
         lay_out(config, begun, data, out, resume=options.resume, overwrite=options.overwrite)
+        _tell_rows(config, encoders, options.say)
         rows = ResultRows(out / RESULTS, lambda cell: _scores(out, cell))
         computed = 0
         for done, (contender, cell) in enumerate(cells):
@@ -308,32 +310,28 @@ def _refuse_other_places(
             )
 
 
-def _tell_rows(
-    config: BenchmarkConfig,
-    encoders: Sequence[Contender],
-    cells: Sequence[tuple[Contender, Cell]],
-    say: Callable[[str], None],
-) -> None:
-    """Tell which rows there will not be, and which the table should have.
+def _no_rows(config: BenchmarkConfig, encoders: Sequence[Contender]) -> InputError:
+    return InputError(
+        f"--encoders: {' and '.join(each.name for each in encoders)} are features of places without "
+        f"a net, and protocols {' '.join(config.protocols)} of {config.finetune.task} need one; "
+        "give random, or models"
+    )
 
-    Raises: InputError: there will be none at all.
-    """
-    listed = {each.what for each in encoders}
-    rowless = [each.name for each in encoders if each not in [own for own, _ in cells]]
-    if not cells:
-        raise InputError(
-            f"--encoders: {' and '.join(rowless)} are features of places without a net, and "
-            f"protocols {' '.join(config.protocols)} of {config.finetune.task} need one; give "
-            "random, or models"
-        )
+
+def _tell_rows(
+    config: BenchmarkConfig, encoders: Sequence[Contender], say: Callable[[str], None]
+) -> None:
+    """Tell which rows there will not be, and which the table should have."""
+    pixels = config.finetune.task == "segmentation"
+    frozen = not pixels and bool({"knn", "linear"} & set(config.protocols))
+    rowless = [each.name for each in encoders if each.is_baseline and not frozen]
     if rowless:
         say(
             f"{' and '.join(rowless)}: features of places without a net, so that there are no rows "
-            f"of {'pixels' if config.finetune.task == 'segmentation' else 'fine-tuning'}"
+            f"of {'pixels' if pixels else 'fine-tuning'}"
         )
-    places = config.finetune.task != "segmentation" and set(config.protocols) & {"knn", "linear"}
-    wanted = EXPECTED if places else (RANDOM,)
-    lacking = [each for each in wanted if each not in listed]
+    listed = {each.what for each in encoders}
+    lacking = [each for each in (EXPECTED if frozen else (RANDOM,)) if each not in listed]
     if lacking:
         say(
             f"--encoders lists no {' or '.join(lacking)}: a table without tells not what was learnt"
