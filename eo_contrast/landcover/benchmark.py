@@ -311,9 +311,10 @@ def _refuse_other_places(
 
 
 def _no_rows(config: BenchmarkConfig, encoders: Sequence[Contender]) -> InputError:
+    names = " and ".join(each.name for each in encoders)
     return InputError(
-        f"--encoders: {' and '.join(each.name for each in encoders)} are features of places without "
-        f"a net, and protocols {' '.join(config.protocols)} of {config.finetune.task} need one; "
+        f"--encoders: {names} are features of places without a net, and protocols "
+        f"{' '.join(config.protocols)} of {config.finetune.task} need one; "
         "give random, or models"
     )
 
