@@ -120,12 +120,20 @@ class ArchivePlaces:
         return packed(view.values, view.valid, layer.storage)
 
 
-@lru_cache(maxsize=4)
 def open_places(path: Path) -> PlaceSource:
     """A pack's folder, or a catalogue whose files are read as they are.
 
+    Opened once, and again where the same path means another one.
+
     Raises: InputError: it is neither.
     """
+    state = path.stat() if path.exists() else None
+    return _opened(path, path.resolve(), state and (state.st_ino, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, place: Path, state: tuple[int, int] | None) -> PlaceSource:
+    del place, state  # what tells one from another of the same path
     if path.is_dir():
         return PackedPlaces(open_pack(path))
     return ArchivePlaces(plan_pack(path))
