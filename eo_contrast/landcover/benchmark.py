@@ -6,7 +6,6 @@ A cell's predictions of the test places are written once, whole; its rows are th
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
@@ -32,6 +31,7 @@ from eo_contrast.landcover.labels import LabelConfig, LabelledPlaces, labelled_p
 from eo_contrast.landcover.predictions import Predictions, read_predictions, save_predictions
 from eo_contrast.landcover.start import RANDOM, Start, starting_encoder
 from eo_contrast.training.checkpoint import CHECKPOINT_FILE
+from eo_contrast.training.loop import process_count
 from eo_contrast.training.run_folder import TEST_FILE
 
 EXPECTED = (RANDOM, "statistics", "random-convolutions")
@@ -130,7 +130,7 @@ def benchmark(
 
 
 def _refuse_several_processes(out: Path) -> None:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if process_count() > 1:
         raise InputError(
             f"{out}: a benchmark is written by one process; start it without torchrun, and others "
             "with encoders of their own elsewhere"

@@ -105,18 +105,14 @@ class Contender:
 
 def _only_kind(encoders: Sequence[str], start: Start) -> str:
     """The kind of all encoders, whose first one's start is given."""
-    paths = list(dict.fromkeys(each.removeprefix(UNTRAINED) for each in encoders))
-    if paths == [RANDOM]:
-        return kind_of(start.card.model_copy(update={"size": 0}))
-    cards = [read_encoder_card(path).model_copy(update={"size": 0}) for path in paths]
-    for path, card in zip(paths, cards, strict=True):
-        if kind_of(card) != kind_of(cards[0]):
+    first, *others = dict.fromkeys(each.removeprefix(UNTRAINED) for each in encoders)
+    for path in others:
+        if kind_of(read_encoder_card(path)) != kind_of(read_encoder_card(first)):
             raise InputError(
-                f"{path}: is of another architecture, or eats others than {paths[0]}; seeds of one "
+                f"{path}: is of another architecture, or eats others than {first}; seeds of one "
                 "name are trainings of one kind"
             )
-    adapted = start.card.model_copy(update={"size": 0})
-    return kind_of(adapted)
+    return kind_of(start.card)
 
 
 def _digest(file: Path) -> str:
@@ -158,13 +154,12 @@ def contenders_of(text: str) -> tuple[Contender, ...]:
 
 
 def _contender(text: str) -> Contender:
-    name, given, what = text.partition("=")
+    name, given, what = (part.strip() for part in text.partition("="))
     if not given:
-        what = text
+        name, what = "", text
+    if what.startswith(UNTRAINED):
+        return Contender(name or RANDOM, RANDOM, what.removeprefix(UNTRAINED))
+    if not given:
         last = text if text in (RANDOM, *BASELINES) else Path(text).name
-        if text.startswith(UNTRAINED):
-            last = RANDOM
         name = re.sub(r"[-_.]*\{seed\}", "", last).removesuffix(".safetensors") or text
-    if what.strip().startswith(UNTRAINED):
-        return Contender(name.strip(), RANDOM, what.strip().removeprefix(UNTRAINED))
-    return Contender(name.strip(), what.strip())
+    return Contender(name, what)

@@ -296,9 +296,9 @@ def _trained(
     data: Path,
     scores: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-    splits = material.labelled.splits
+    splits, untrained = material.labelled.splits, training.encoder.startswith(RANDOM)
     return {
-        "encoder": encoder if encoder.startswith(RANDOM) else f"{encoder} ({training.encoder})",
+        "encoder": encoder if untrained else f"{encoder} ({training.encoder})",
         "data": str(data.resolve()),
         "labels": len(splits["train"].places),
         "places": {name: len(own.places) for name, own in splits.items()},

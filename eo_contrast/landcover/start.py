@@ -99,8 +99,8 @@ def starting_encoder(
 
 
 def kind_of(card: EncoderCard) -> str:
-    """A digest of what a card says but for how and where its encoder was trained."""
-    told = card.model_copy(update={"trained": {}, "ground_resolution_m": None})
+    """A digest of network, heads and what they eat, however and wherever they were trained."""
+    told = card.model_copy(update={"trained": {}, "ground_resolution_m": None, "size": 0})
     return hashlib.sha256(told.model_dump_json().encode()).hexdigest()[:16]
 
 

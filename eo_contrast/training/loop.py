@@ -34,7 +34,7 @@ def launch(device: str, precision: str) -> Fabric:
     if precision == "auto":
         has_bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported()
         precision = "bf16-mixed" if has_bf16 else "32-true"
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = process_count()
     nodes = processes // int(os.environ.get("LOCAL_WORLD_SIZE", str(processes)))
     fabric = Fabric(
         accelerator=accelerator,
@@ -45,6 +45,11 @@ def launch(device: str, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def process_count() -> int:
+    """How many processes torchrun, or whoever started this one, has started together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def part(fabric: Fabric) -> None:

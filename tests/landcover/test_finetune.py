@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -217,6 +218,17 @@ def test_a_run_is_not_gone_on_with_from_a_random_encoder_of_another_kind(encoder
     save_encoder(SensorEncoders(card, seed=5), card, other / "model.safetensors")
     with pytest.raises(InputError, match=r"was started from encoder random:\w+, not random:\w+;"):
         finetune(given, maps, f"random:{other}", run, options(resume=True))
+
+
+def test_a_models_digest_is_told_whatever_its_folder_is_called(encoder, maps, tmp_path):
+    called = tmp_path / "random-crops"
+    called.symlink_to(encoder)
+    given = config(task="segmentation", labels={"scheme": "dfc2020-8"}, data={"sensors": ["s2"]})
+    for what, told in ((str(called), r"random-crops \(\w{16}\)$"), (f"random:{called}", "crops$")):
+        run = tmp_path / what.rpartition("/")[0].replace("/", "_")
+        finetune(given, maps, what, run, options())
+        _, card = load_land_cover(run)
+        assert re.search(told, card.trained["encoder"])
 
 
 def test_a_run_that_ended_early_ends_there_when_it_is_resumed(pictures, tmp_path):
