@@ -175,9 +175,16 @@ def test_a_failure_in_another_process_is_the_same_failure(tmp_path: Path) -> Non
         ran(written(tmp_path, stages), jobs=2)
 
 
+HEARING = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from eo_contrast.cli import main; main(sys.argv[1:], prog_name='eo-contrast')"
+)
+
+
 def started(file: Path, *words: str) -> subprocess.Popen[str]:
+    # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
     return subprocess.Popen(
-        [sys.executable, "-m", "eo_contrast", *command(file, *words)],
+        [sys.executable, "-c", HEARING, *command(file, *words)],
         stderr=subprocess.PIPE,
         text=True,
     )
