@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from eo_contrast.augment.config import AugmentConfig
 from eo_contrast.augment.draws import Key, between, gammas, normals, uniforms
+from eo_contrast.augment.geometry import resampled
 
 # What each column of a sample's uniform numbers is for; groups of bands follow after them.
 JITTER, BRIGHTNESS, CONTRAST, SATURATION, GAMMA, GREY, BLUR, SIGMA, SOLARISE = range(9)
@@ -24,6 +24,7 @@ CUTOUT, CUTOUT_TOP, CUTOUT_LEFT = range(9, 12)
 FIRST_GROUP = 12
 LEAST_POWER = 1e-3
 LEAST_WEIGHT = 1e-6
+LEAST_TAP = 1e-9
 SOLARISED_ABOVE = 0.5
 
 
@@ -138,47 +139,48 @@ def _blurred(
     if not chosen.any():
         return values
     sigma = between(drawn, *config.blur_sigma)[chosen]
-    taps = _gaussian_taps(sigma, max(1, round(values.shape[-1] / 20))).to(values)
+    means = _gaussian_means(sigma, values.shape[-1]).to(values)
     rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
     if weight is None:
-        blurred = _smoothed(values[rows], taps)
+        blurred = resampled(values[rows], means, means)
     else:
         there = weight[rows]
         # A sample without holes is divided by 1 and not by a sum of weights, so that nothing in
         # it hangs on the rest of the batch.
         whole = there.flatten(1).all(1)[:, None, None, None]
-        share = _smoothed(there, taps).masked_fill(whole, 1)
-        blurred = _smoothed(values[rows] * there, taps) / share.clamp_min(LEAST_WEIGHT)
+        share = resampled(there, means, means).masked_fill(whole, 1)
+        blurred = resampled(values[rows] * there, means, means) / share.clamp_min(LEAST_WEIGHT)
     return values.index_copy(0, rows, blurred)
 
 
-def _gaussian_taps(sigma: NDArray[np.float64], radius: int) -> Tensor:
-    """(N, 2 radius + 1) Gaussian weights of sum 1.
+def _gaussian_means(sigma: NDArray[np.float64], side: int) -> Tensor:
+    """(N, side, side) weights of the pixels of a line in each pixel's Gaussian mean.
 
-    A radius of a twentieth of the side is SimCLR's kernel of a tenth of it.
+    A radius of a twentieth of the side is SimCLR's kernel of a tenth of it. What lies beyond an
+    edge is the line mirrored about its last pixel. As a matrix, since a product passes over the
+    image twice, and a sum of shifted images once for each weight of the kernel.
     """
+    radius = max(1, round(side / 20))
     away = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (away[None] / sigma[:, None]) ** 2)
-    return torch.from_numpy(weights / weights.sum(1, keepdims=True))
-
-
-def _smoothed(images: Tensor, taps: Tensor) -> Tensor:
-    """Each sample by its own taps along both axes, mirrored at the edges.
-
-    A sum of shifted images: on a CPU twice as fast as a convolution in groups of one.
-    """
-    radius = taps.shape[1] // 2
-    side = images.shape[-1]
-    mode = "reflect" if side > radius else "replicate"
-    padded = F.pad(images, (radius,) * 4, mode=mode)
-    columns = taps.T[..., None, None, None]
-    upright = padded[:, :, :side] * columns[0]
-    for at, weight in enumerate(columns[1:], start=1):
-        upright.addcmul_(padded[:, :, at : at + side], weight)
-    smoothed = upright[..., :side] * columns[0]
-    for at, weight in enumerate(columns[1:], start=1):
-        smoothed.addcmul_(upright[..., at : at + side], weight)
-    return smoothed
+    # What no float32 would notice is nought: numbers near the least that there is are slow.
+    weights[weights < LEAST_TAP] = 0
+    weights /= weights.sum(1, keepdims=True)
+    if side == 1:
+        return torch.ones(len(sigma), 1, 1)
+    # One zero behind the kernel, for all that is further away.
+    padded = np.concatenate([weights, np.zeros((len(sigma), 1))], 1)
+    pixel = np.arange(side)
+    means = np.zeros((len(sigma), side, side))
+    for mirrored, inside in (
+        (pixel, pixel >= 0),
+        (-pixel, pixel > 0),
+        (2 * (side - 1) - pixel, pixel < side - 1),
+    ):
+        apart = mirrored[None, :] - pixel[:, None]
+        at = np.where((np.abs(apart) <= radius) & inside, apart + radius, len(away))
+        means += padded[:, at]
+    return torch.from_numpy(means)
 
 
 def _noisy(values: Tensor, config: AugmentConfig, unit: str, keys: Sequence[Key]) -> Tensor:
