@@ -117,7 +117,7 @@ def resampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     # One product a band: broadcast over bands, each matrix would be copied for every one.
     upright = images.new_empty(count, bands, side, source_side)
     for band in range(bands):
-        upright[:, band] = rows @ images[:, band]
+        torch.bmm(rows, images[:, band], out=upright[:, band])
     flat = upright.view(count, bands * side, source_side) @ columns.mT
     return flat.view(count, bands, side, columns.shape[1])
 

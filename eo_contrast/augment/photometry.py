@@ -123,9 +123,8 @@ def _tints(
 def _greyed(values: Tensor, weight: Tensor | None, chosen: NDArray[np.bool_]) -> Tensor:
     if not chosen.any():
         return values
-    rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
-    grey = _mean(values[rows], None if weight is None else weight[rows], (1,))
-    return values.index_copy(0, rows, grey.expand(-1, values.shape[1], -1, -1))
+    grey = _mean(_of(values, chosen), None if weight is None else _of(weight, chosen), (1,))
+    return _replaced(values, chosen, grey.expand(-1, values.shape[1], -1, -1))
 
 
 def _blurred(
@@ -140,17 +139,32 @@ def _blurred(
         return values
     sigma = between(drawn, *config.blur_sigma)[chosen]
     means = _gaussian_means(sigma, values.shape[-1]).to(values)
-    rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
+    sharp = _of(values, chosen)
     if weight is None:
-        blurred = resampled(values[rows], means, means)
+        blurred = resampled(sharp, means, means)
     else:
-        there = weight[rows]
+        there = _of(weight, chosen)
         # A sample without holes is divided by 1 and not by a sum of weights, so that nothing in
         # it hangs on the rest of the batch.
         whole = there.flatten(1).all(1)[:, None, None, None]
         share = resampled(there, means, means).masked_fill(whole, 1)
-        blurred = resampled(values[rows] * there, means, means) / share.clamp_min(LEAST_WEIGHT)
-    return values.index_copy(0, rows, blurred)
+        blurred = resampled(sharp * there, means, means) / share.clamp_min(LEAST_WEIGHT)
+    return _replaced(values, chosen, blurred)
+
+
+def _of(values: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
+    """The chosen samples; of large images, seen one at a time, that is mostly all, and no copy."""
+    if chosen.all():
+        return values
+    return values[torch.from_numpy(np.flatnonzero(chosen)).to(values.device)]
+
+
+def _replaced(values: Tensor, chosen: NDArray[np.bool_], changed: Tensor) -> Tensor:
+    """The samples, the chosen ones as they were changed."""
+    if chosen.all():
+        return changed
+    rows = torch.from_numpy(np.flatnonzero(chosen)).to(values.device)
+    return values.index_copy(0, rows, changed)
 
 
 def _gaussian_means(sigma: NDArray[np.float64], side: int) -> Tensor:
