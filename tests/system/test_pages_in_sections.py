@@ -76,18 +76,19 @@ class Case:
     left: list[str] = field(default_factory=list)
 
 
-def archive(layout: str, **plan: int) -> Callable[[Path], None]:
-    def made(folder: Path) -> None:
-        sizes = ArchivePlan(**{"places": 40, "dates": 4, "size": 16, **plan})
-        write_archive(folder / "archive", layout, sizes, lambda *_: None)
-
-    return made
+def archive(layout: str, folder: Path) -> None:
+    plan = ArchivePlan(places=40, dates=4, size=16)
+    write_archive(folder / "archive", layout, plan, lambda *_: None)
 
 
-def packed(layout: str, folder: Path) -> None:
-    archive(layout)(folder)
+def packed(layout: str, folder: Path, out: str = "packed", *, splits: bool = False) -> None:
+    archive(layout, folder)
     done(["ingest", "archive", "--out", "archive.parquet"], folder)
-    done(["catalog", "pack", "archive.parquet", "--out", "packed"], folder)
+    catalogue = "split.parquet" if splits else "archive.parquet"
+    if splits:
+        split = ["catalog", "split", "archive.parquet", "--out", catalogue]
+        done([*split, *shlex.split(SHORTER["split"])], folder)
+    done(["catalog", "pack", catalogue, "--out", out], folder)
 
 
 def tiles(folder: Path) -> None:
@@ -96,34 +97,31 @@ def tiles(folder: Path) -> None:
 
 
 def labelled_encoders(folder: Path) -> None:
-    packed("eurosat-ms", folder)
-    split = ["catalog", "split", "archive.parquet", "--out", "eurosat.parquet"]
-    done([*split, *shlex.split(SHORTER["split"])], folder)
+    packed("eurosat-ms", folder, splits=True)
+    (folder / "split.parquet").rename(folder / "eurosat.parquet")
     done(typed_line("pretrain simclr_small --data packed --out runs/simclr-0"), folder)
 
 
 def labelled_scene(folder: Path) -> None:
-    archive("eurosat-ms")(folder)
+    archive("eurosat-ms", folder)
     shutil.copy(next((folder / "archive").rglob("*.tif")), folder / "scene.tif")
 
 
 def stranger(folder: Path) -> None:
-    packed("eurosat-ms", folder)
-    (folder / "packed").rename(folder / "pack")
+    packed("eurosat-ms", folder, "pack")
     weights = to_timm(build_encoder(EncoderConfig(), 13, seed=9))
     torch.save(weights, folder / "resnet18_sentinel2_all_moco.pth")
 
 
 def own_folder(folder: Path) -> None:
     """An archive, lists of its places, and scenes whose names tell what they are."""
-    archive("eurosat-ms")(folder)
+    archive("eurosat-ms", folder)
     images = sorted((folder / "archive").rglob("*.tif"))
     for number, name in enumerate(("a.txt", "b.txt", "c.csv")):
         lines = [path.stem for path in images[number::3]]
         (folder / name).write_text("\n".join(lines) + "\n")
     (folder / "scenes" / "here").mkdir(parents=True)
-    bands = next(iter(images))
-    with rasterio.open(bands) as source:
+    with rasterio.open(images[0]) as source:
         for name, number in (("B02", 2), ("B03", 3)):
             profile = {**source.profile, "count": 1}
             target = folder / "scenes" / "here" / f"20210601_{name}.tif"
@@ -137,11 +135,11 @@ def small_pipeline(folder: Path) -> None:
     )
     (folder / "small.yaml").write_text(text)
     tiles(folder)
-    archive("dfc2020")(folder)
+    archive("dfc2020", folder)
 
 
 def written_method(folder: Path) -> None:
-    archive("folder")(folder)
+    archive("folder", folder)
     (text,) = re.findall(
         r"```yaml\n(.*?)```", (ROOT / "docs/pretraining.md").read_text(), re.DOTALL
     )
@@ -154,11 +152,7 @@ def nothing(folder: Path) -> None:
 
 def torchrun_world(folder: Path) -> None:
     tiles(folder)
-    archive("folder")(folder)
-    done(["ingest", "archive", "--out", "archive.parquet"], folder)
-    split = ["catalog", "split", "archive.parquet", "--out", "split.parquet"]
-    done([*split, *shlex.split(SHORTER["split"])], folder)
-    done(["catalog", "pack", "split.parquet", "--out", "packed"], folder)
+    packed("folder", folder, splits=True)
 
 
 @pytest.fixture
