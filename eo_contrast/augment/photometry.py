@@ -174,14 +174,14 @@ def _gaussian_means(sigma: NDArray[np.float64], side: int) -> Tensor:
     edge is the line mirrored about its last pixel. As a matrix, since a product passes over the
     image twice, and a sum of shifted images once for each weight of the kernel.
     """
+    if side == 1:
+        return torch.ones(len(sigma), 1, 1)
     radius = max(1, round(side / 20))
     away = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (away[None] / sigma[:, None]) ** 2)
     # What no float32 would notice is nought: numbers near the least that there is are slow.
     weights[weights < LEAST_TAP] = 0
     weights /= weights.sum(1, keepdims=True)
-    if side == 1:
-        return torch.ones(len(sigma), 1, 1)
     # One zero behind the kernel, for all that is further away.
     padded = np.concatenate([weights, np.zeros((len(sigma), 1))], 1)
     pixel = np.arange(side)
